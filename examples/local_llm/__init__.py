@@ -1,0 +1,12 @@
+"""A small OpenAI-compatible server that really samples, from what Python says about itself.
+
+The model is an n-gram model of the standard library's docstrings, built when it is first needed.
+It knows nothing, but every call costs tokens and time and gives another answer, and that is all
+a demonstration of repeated calls needs.
+"""
+
+from .meter import Stats
+from .model import MODEL_NAME
+from .server import LocalLLM
+
+__all__ = ["MODEL_NAME", "LocalLLM", "Stats"]

@@ -1,0 +1,1 @@
+"""The engine and what it stands on; internal, without promises about names."""

@@ -1,0 +1,106 @@
+"""What is asked, and what comes of it: calls, replays and outcomes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from ..protocol import Recorded
+
+__all__ = ["Call", "Outcome", "OutcomeKind", "Replay", "new_token"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+OutcomeKind: TypeAlias = Literal[
+    "executed", "replayed", "joined", "recovered", "fallback", "unprotected", "failed"
+]
+
+
+class Call(NamedTuple):
+    """One request of an operation. (A tuple because one is made per call, replays included.)
+
+    Args:
+        operation: The operation's stable name.
+        label: Operation and version, as they stand at the head of the key's text.
+        address: Digest of namespace, operation, version and key; where the record is kept.
+        fingerprint: Digest of the payload; empty where the key says everything.
+        attributes: What the user's telemetry hook says of it, if anybody listens.
+    """
+
+    operation: str
+    label: str
+    address: str
+    fingerprint: bytes
+    attributes: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """The key's text: operation, version and digest; never the raw arguments."""
+        return self.label + self.address
+
+
+class Replay(NamedTuple):
+    """A recorded outcome for a caller whose body does not run.
+
+    Args:
+        call: What was asked.
+        recorded: The outcome, still in bytes.
+        kind: Whether it was there already, or came while the caller waited.
+    """
+
+    call: Call
+    recorded: Recorded
+    kind: OutcomeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T_co]):
+    """A call's result, and how it came about.
+
+    Args:
+        value: What the function returned, now or back then.
+        kind: `executed` it ran here · `replayed` it had run · `joined` it ran elsewhere while we
+            waited · `recovered` it ran, or was settled, after an abandoned attempt · `fallback` a
+            stand-in after a failure · `unprotected` it ran without a store · `failed` it raised.
+        key: The key's text.
+        attempt: 1 for a first run, one more for each run after a failure or a takeover.
+        recorded: Whether the outcome is kept, so that a duplicate will replay it.
+        created_at: When the outcome was recorded, by the store's clock on a replay.
+        expires_at: Until when it is replayed; None if it is not kept.
+        origin: The traceparent of the span that produced it, if one was recorded.
+        error: The exception of a call of kind `failed`.
+    """
+
+    value: T_co
+    kind: OutcomeKind
+    key: str
+    attempt: int
+    recorded: bool
+    created_at: datetime
+    expires_at: datetime | None
+    origin: str | None
+    error: BaseException | None = None
+
+
+class _Tokens:
+    """Make tokens that nobody else has: random per process, counted within it."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self._prefix = os.urandom(10)
+        self._count = itertools.count()
+
+    def __call__(self) -> bytes:
+        return self._prefix + next(self._count).to_bytes(6, "big")
+
+
+new_token = _Tokens()
+os.register_at_fork(after_in_child=new_token.renew)

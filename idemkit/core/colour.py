@@ -1,0 +1,259 @@
+"""The seam between synchronous and asynchronous callers; the only room that knows both worlds.
+
+Everything above the stores is written once, as coroutines that suspend only where their store
+does. A synchronous caller runs one to its end with a single `send`; an asynchronous caller awaits
+it. `asyncio` is imported when the first asynchronous caller comes.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ..errors import MaxRunExceededError
+from ..stores.base import Store
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from ..protocol import Beat, Claim, Completion, Decision, Record, Release, Standing
+    from ..stores.base import Caller, Colour
+
+__all__ = ["ASYNC", "SYNC", "Bell", "Frame", "drive", "limit", "pair"]
+
+T = TypeVar("T")
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends, and return its result.
+
+    Raises:
+        RuntimeError: It did suspend: a store said it serves synchronous callers and does not.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    message = "a store paired with a synchronous caller suspended; its colour must be 'async'"
+    raise RuntimeError(message)
+
+
+class Bell(Protocol):
+    """Wake one waiter, from any thread."""
+
+    def ring(self) -> None:
+        """Wake the waiter, or, if nobody waits yet, the next one who does."""
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Wait for a ring, at most `seconds`; say whether it came."""
+        ...
+
+
+class ThreadBell:
+    """Wake a blocked thread."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def ring(self) -> None:
+        """Wake the thread."""
+        self._event.set()
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Block the calling thread until the ring."""
+        rung = self._event.wait(seconds)
+        self._event.clear()
+        return rung
+
+
+class LoopBell:
+    """Wake a task on the loop it was made on."""
+
+    __slots__ = ("_event", "_loop")
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake the task; a loop that has been closed has nobody left to wake."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Suspend the calling task until the ring."""
+        import asyncio
+
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+
+class Frame(Protocol):
+    """What the engine needs from the world its caller lives in."""
+
+    caller: Caller
+
+    def bell(self) -> Bell:
+        """Return a bell for the present caller to wait at."""
+        ...
+
+    def alive(self) -> Callable[[], bool]:
+        """Return a question for later: can the present caller still come to its end?"""
+        ...
+
+    async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run to the end even if the caller is cancelled meanwhile; then let that go on."""
+        ...
+
+
+class SyncFrame:
+    """A caller that is a thread."""
+
+    caller: Caller = "sync"
+
+    def bell(self) -> Bell:
+        """Return a bell that blocks the thread."""
+        return ThreadBell()
+
+    def alive(self) -> Callable[[], bool]:
+        """Ask whether the thread still runs."""
+        return threading.current_thread().is_alive
+
+    async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run it; nobody can cancel a thread."""
+        return await coroutine
+
+
+class AsyncFrame:
+    """A caller that is a task."""
+
+    caller: Caller = "async"
+
+    def bell(self) -> Bell:
+        """Return a bell that suspends the task."""
+        return LoopBell()
+
+    def alive(self) -> Callable[[], bool]:
+        """Ask whether the loop has not been closed."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        return lambda: not loop.is_closed()
+
+    async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run it in a task of its own and wait for that, however often we are cancelled."""
+        import asyncio
+
+        task = asyncio.ensure_future(coroutine)
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is None:
+            return task.result()
+        if not task.cancelled():
+            task.exception()  # told to nobody: that we were asked to stop outranks it
+        raise cancelled
+
+
+async def limit(body: Awaitable[T], seconds: float | None) -> T:
+    """Await a body, and cancel it after `seconds`; a thread's body cannot be stopped like this.
+
+    Raises:
+        MaxRunExceededError: It ran longer.
+    """
+    if seconds is None:
+        return await body
+    import asyncio
+
+    try:
+        async with asyncio.timeout(seconds) as timer:
+            return await body
+    except TimeoutError as error:
+        if not timer.expired():
+            raise
+        message = f"the body ran longer than max_run={seconds:g} s and was cancelled"
+        raise MaxRunExceededError(message) from error
+
+
+SYNC: Frame = SyncFrame()
+ASYNC: Frame = AsyncFrame()
+
+
+def pair(store: Store, caller: Caller) -> Store:
+    """Return the face of `store` that serves callers of this colour.
+
+    Raises:
+        TypeError: The store needs an event loop and the caller has none.
+    """
+    face = store.face(caller)
+    if face.colour in ("any", caller):
+        return face
+    if caller == "async":
+        return _Offloaded(face)
+    message = (
+        f"store {face.name!r} serves asynchronous callers only, and this caller is synchronous: "
+        "make the function a coroutine function, or pass a store made from a URL, which serves both"
+    )
+    raise TypeError(message)
+
+
+class _Offloaded(Store):
+    """A blocking store, for callers who must not block: every verb runs in a worker thread."""
+
+    colour: Colour = "async"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.name = store.name
+
+    async def open(self) -> None:
+        await self._run(self._store.open())
+
+    async def claim(self, address: str, command: Claim, /) -> Decision:
+        return await self._run(self._store.claim(address, command))
+
+    async def complete(self, address: str, command: Completion, /) -> Standing:
+        return await self._run(self._store.complete(address, command))
+
+    async def release(self, address: str, command: Release, /) -> Standing:
+        return await self._run(self._store.release(address, command))
+
+    async def forget(self, address: str, tombstone: int, /) -> bool:
+        return await self._run(self._store.forget(address, tombstone))
+
+    async def peek(self, address: str, /) -> tuple[Record, int] | None:
+        return await self._run(self._store.peek(address))
+
+    def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
+        return self._store.beat(beats)
+
+    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
+        return self._store.watch(address, ring)
+
+    async def close(self) -> None:
+        await self._run(self._store.close())
+
+    def after_fork(self) -> None:
+        self._store.after_fork()
+
+    async def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        import asyncio
+
+        # To the end: a thread cannot be cancelled, and a release that overtook its own claim
+        # would leave that claim to nobody.
+        return await ASYNC.finish(asyncio.to_thread(drive, coroutine))

@@ -1,0 +1,285 @@
+"""How a body ends: what is recorded of it, what its caller gets, and how a recorded one returns.
+
+These are plain functions, called in the frame of the door that ran the body, because they call
+what the user gave us: codecs, predicates, hooks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..errors import (
+    InDoubtError,
+    ResultNotSerializableError,
+    ResultUnavailableError,
+    ResultUnreadableError,
+)
+from ..protocol import Kind
+from .call import Outcome
+from .codec_errors import DecodeError
+from .recorded_errors import decode_error, encode_error
+from .result import Result
+from .verdict import Done, Verdicts
+
+if TYPE_CHECKING:
+    from ..protocol import Recorded
+    from .call import Call, OutcomeKind
+    from .codecs import Codec
+    from .execution import Execution
+    from .policy import Policy
+    from .result import Conclusion
+
+__all__ = [
+    "Ending",
+    "concluded",
+    "failed",
+    "fallback_outcome",
+    "judged",
+    "opened",
+    "outcome_of",
+    "peeked",
+    "returned",
+    "stand_in",
+]
+
+ERROR_CODEC = "idemkit.error"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a body came to.
+
+    Args:
+        value: What it returned.
+        error: What its caller is to get instead, after settling.
+        result: What is to be recorded; None releases the claim.
+        in_doubt: Whether a released claim is to count as abandoned.
+    """
+
+    value: Any = None
+    error: BaseException | None = None
+    result: Result | None = None
+    in_doubt: bool = False
+
+    @property
+    def replaceable(self) -> Exception | None:
+        """The error, if a modest answer may stand in for it."""
+        fixed = self.result is not None or self.in_doubt
+        return self.error if isinstance(self.error, Exception) and not fixed else None
+
+
+def returned(execution: Execution, codec: Codec, value: Any) -> Ending:
+    """Return the ending of a body that returned `value`."""
+    policy = execution.policy
+    if policy.record is not None and not policy.record(value):
+        return Ending(value=value)
+    try:
+        body = codec.encode(value)
+    except Exception as error:  # noqa: BLE001 - the codec may be the user's
+        tombstone = _result(execution, Kind.UNSERIALIZABLE)
+        return Ending(error=_not_serializable(execution.call, value, error), result=tombstone)
+    if len(body) > policy.max_bytes:
+        return Ending(value=value, result=_result(execution, Kind.OVERSIZED))
+    return Ending(value=value, result=_result(execution, Kind.VALUE, codec.name, body))
+
+
+def failed(execution: Execution, error: BaseException) -> Ending:
+    """Return the ending of a body that raised `error`."""
+    if not isinstance(error, execution.policy.record_errors):
+        return Ending(error=error)
+    body = encode_error(error)
+    return Ending(error=error, result=_result(execution, Kind.ERROR, ERROR_CODEC, body))
+
+
+def judged(execution: Execution, codec: Codec, verdict: object) -> Ending | None:
+    """Return what a reconcile hook's verdict ends in; None lets the body run.
+
+    Raises:
+        TypeError: It is no verdict.
+    """
+    call = execution.call
+    match verdict:
+        case Done(value):
+            return returned(execution, codec, value)
+        case Verdicts.NOT_DONE:
+            return None
+        case Verdicts.UNKNOWN:
+            message = (
+                f"an attempt of {call.operation} vanished, and its reconcile hook cannot tell how "
+                "far it got; find out, then call .forget() to let it run again"
+            )
+            return Ending(error=InDoubtError(message, key=call.key), in_doubt=True)
+        case _:
+            message = f"a reconcile hook returns Done(value), NotDone or Unknown, not {verdict!r}"
+            raise TypeError(message)
+
+
+def _result(execution: Execution, kind: Kind, codec: str = "", body: bytes = b"") -> Result:
+    stale = execution.policy.stale_seconds
+    return Result(kind=kind, codec=codec, body=body, ttl=execution.ttl, stale=stale)
+
+
+def _not_serializable(call: Call, value: Any, error: Exception) -> ResultNotSerializableError:
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    failure = ResultNotSerializableError(
+        f"the result of {call.operation} ({kind}) cannot be recorded: {error}; the body has run "
+        "and will not run again for this key",
+        key=call.key,
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def opened(call: Call, recorded: Recorded, codec: Codec, policy: Policy) -> Any:
+    """Return a fresh copy of a recorded value, or raise the recorded error.
+
+    Raises:
+        ResultUnavailableError: It ran, but its result was not kept.
+        ResultUnreadableError: The bytes cannot be read here.
+    """
+    match recorded.kind:
+        case Kind.VALUE:
+            return _decoded(call, recorded, codec)
+        case Kind.ERROR:
+            raise _recorded_error(call, recorded, policy)
+        case Kind.OVERSIZED | Kind.UNSERIALIZABLE:
+            message = (
+                f"{call.operation} has run for this key, but its result was {recorded.kind} and "
+                "could not be kept; call .forget() to let it run again"
+            )
+            raise ResultUnavailableError(message, key=call.key)
+
+
+def _decoded(call: Call, recorded: Recorded, codec: Codec) -> Any:
+    if recorded.codec != codec.name:
+        raise _unreadable(call, f"it was written by codec {recorded.codec!r}, not {codec.name!r}")
+    try:
+        return codec.decode(recorded.body)
+    except Exception as error:
+        raise _unreadable(call, str(error)) from error
+
+
+def _recorded_error(call: Call, recorded: Recorded, policy: Policy) -> BaseException:
+    try:
+        return decode_error(recorded.body, policy.record_errors)
+    except DecodeError as unreadable:
+        raise _unreadable(call, str(unreadable)) from unreadable
+
+
+def _unreadable(call: Call, why: str) -> ResultUnreadableError:
+    message = (
+        f"the recorded result of {call.operation} cannot be read: {why}. Call .forget() with the "
+        "same arguments to let it run again"
+    )
+    return ResultUnreadableError(message, key=call.key)
+
+
+def outcome_of(
+    call: Call, recorded: Recorded, kind: OutcomeKind, codec: Codec, policy: Policy
+) -> Outcome[Any]:
+    """Return a recorded outcome to somebody whose body did not run."""
+    return _found(call, recorded, kind, opened(call, recorded, codec, policy))
+
+
+def _found(
+    call: Call,
+    recorded: Recorded,
+    kind: OutcomeKind,
+    value: Any,
+    error: BaseException | None = None,
+) -> Outcome[Any]:
+    return Outcome(
+        value=value,
+        kind=kind,
+        key=call.key,
+        attempt=recorded.attempt,
+        recorded=True,
+        created_at=_moment(recorded.completed_at),
+        expires_at=_moment(recorded.expires_at),
+        origin=recorded.origin or None,
+        error=error,
+    )
+
+
+def concluded(
+    execution: Execution, ending: Ending, conclusion: Conclusion, codec: Codec
+) -> Outcome[Any]:
+    """Return what the caller whose body ran gets, now that it is settled; or raise it."""
+    if conclusion.winner is not None:
+        return _told(
+            execution,
+            outcome_of(execution.call, conclusion.winner, "joined", codec, execution.policy),
+        )
+    if ending.error is None:
+        recorded = conclusion.recorded and _kept(ending.result)
+        return _told(execution, _own(execution, ending, ending.value, execution.kind, recorded))
+    if ending.replaceable and execution.stale is not None:
+        return _told(
+            execution,
+            outcome_of(execution.call, execution.stale, "fallback", codec, execution.policy),
+        )
+    raise ending.error
+
+
+def stand_in(execution: Execution, ending: Ending, value: Any) -> Outcome[Any]:
+    """Return the answer of the user's fallback, which is never recorded."""
+    return _told(execution, _own(execution, ending, value, "fallback", recorded=False))
+
+
+def fallback_outcome(call: Call, value: Any) -> Outcome[Any]:
+    """Return the answer of the user's fallback where the store let nothing begin."""
+    return Outcome(
+        value=value,
+        kind="fallback",
+        key=call.key,
+        attempt=0,
+        recorded=False,
+        created_at=datetime.now(UTC),
+        expires_at=None,
+        origin=None,
+    )
+
+
+def peeked(
+    call: Call, recorded: Recorded | None, codec: Codec, policy: Policy
+) -> Outcome[Any] | None:
+    """Return what is recorded, a recorded failure as a value too."""
+    if recorded is None:
+        return None
+    if recorded.kind is not Kind.ERROR:
+        return outcome_of(call, recorded, "replayed", codec, policy)
+    error = _recorded_error(call, recorded, policy)
+    return _found(call, recorded, "failed", None, error)
+
+
+def _own(
+    execution: Execution, ending: Ending, value: Any, kind: OutcomeKind, recorded: bool
+) -> Outcome[Any]:
+    now = datetime.now(UTC)
+    ttl = None if ending.result is None or not recorded else ending.result.ttl
+    return Outcome(
+        value=value,
+        kind=kind,
+        key=execution.call.key,
+        attempt=execution.grant.attempt,
+        recorded=recorded,
+        created_at=now,
+        expires_at=None if ttl is None else now + timedelta(seconds=ttl),
+        origin=execution.origin or None,
+    )
+
+
+def _told(execution: Execution, outcome: Outcome[Any]) -> Outcome[Any]:
+    execution.outcome = outcome.kind
+    execution.recorded = outcome.recorded
+    return outcome
+
+
+def _kept(result: Result | None) -> bool:
+    return result is not None and result.kind in (Kind.VALUE, Kind.ERROR)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,230 @@
+"""One running body, from its claim to its settlement."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ..errors import ReentrantCallError
+from ..protocol import Beat, Grant, beat_interval, validity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextvars import Token
+    from types import TracebackType
+
+    from ..protocol import Recorded, Standing
+    from ..stores.base import Store
+    from .call import Call, OutcomeKind
+    from .flights import Flight
+    from .policy import Policy
+    from .telemetry import Observed
+
+__all__ = ["Execution", "Owner", "current_execution", "refuse_reentry"]
+
+
+class Owner(Protocol):
+    """Who gave out an execution, and takes back what nobody settled."""
+
+    def orphaned(self, execution: Execution) -> None:
+        """Take note that `execution` was left unsettled; must not block."""
+        ...
+
+    def let_go(self, execution: Execution) -> None:
+        """Give the claim of `execution` back as in doubt; may block."""
+        ...
+
+
+class Execution:
+    """Hold a claim while its body runs; the one object here that has a lifetime.
+
+    Enter it around the body, and settle it through its engine before leaving.
+
+    Args:
+        call: What was asked.
+        policy: How it is guarded.
+        grant: What the store granted.
+        owner: Whom to tell if it is left unsettled.
+        store: Where it was granted.
+        sent: Monotonic seconds from before the claim was sent.
+        alive: Asks whether the body can still come to its end.
+        protected: Whether a store knows of it; false if it runs without one.
+        flight: What its local duplicates follow, if any may.
+        stale: An expired outcome that may stand in if the body fails.
+        observed: Its span, if anybody listens.
+    """
+
+    replayed = False
+    """Whether the outcome was recorded before; a body that runs is no replay."""
+
+    __slots__ = (
+        "_alive",
+        "_owner",
+        "_reset",
+        "_valid_until",
+        "address",
+        "call",
+        "due",
+        "flight",
+        "grant",
+        "interval",
+        "observed",
+        "outcome",
+        "parent",
+        "pid",
+        "policy",
+        "protected",
+        "recorded",
+        "renew_until",
+        "settled",
+        "stale",
+        "store",
+        "thread",
+        "ttl",
+    )
+
+    def __init__(  # noqa: PLR0913 - a lifetime has many threads, and this is where they meet
+        self,
+        call: Call,
+        policy: Policy,
+        *,
+        grant: Grant,
+        owner: Owner,
+        store: Store,
+        sent: float,
+        alive: Callable[[], bool],
+        protected: bool = True,
+        flight: Flight | None = None,
+        stale: Recorded | None = None,
+        observed: Observed | None = None,
+    ) -> None:
+        lease = policy.terms.lease / 1000
+        self.call = call
+        self.policy = policy
+        self.grant = grant
+        self.store = store
+        self.protected = protected
+        self.flight = flight
+        self.stale = stale
+        self.observed = observed
+        self.address = call.address
+        self.interval = beat_interval(lease)
+        self.due = sent + self.interval
+        self.renew_until = sent + (policy.max_seconds or float("inf"))
+        self.settled = False
+        self.recorded = False
+        self.ttl = 0.0
+        self.thread = threading.get_ident()
+        self.pid = os.getpid()
+        self.parent = _current.get()
+        self._owner = owner
+        self._alive = alive
+        self._valid_until = sent + validity(lease)
+        self._reset: Token[Execution | None] | None = None
+        self.outcome: OutcomeKind = self.kind
+
+    def __enter__(self) -> Execution:
+        """Make this the current execution, and its span the current span."""
+        self._reset = _current.set(self)
+        if self.observed is not None:
+            self.observed.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Step back; if nobody has settled the claim, let it be given back."""
+        if self.observed is not None:
+            self.observed.__exit__(kind, error, trace)
+            self.observed.end(
+                self.outcome, error=error, attempt=self.grant.attempt, recorded=self.recorded
+            )
+        if self._reset is not None:
+            _current.reset(self._reset)
+        if not self.settled:
+            self.settled = True
+            self._owner.orphaned(self)
+
+    @property
+    def kind(self) -> OutcomeKind:
+        """What a successful end of this execution is called."""
+        if not self.protected:
+            return "unprotected"
+        return "recovered" if self.grant.abandoned else "executed"
+
+    @property
+    def origin(self) -> str:
+        """The traceparent of the span around the body, or ""."""
+        return "" if self.observed is None else self.observed.traceparent
+
+    @property
+    def ours(self) -> bool:
+        """Whether this process holds a claim: a forked child owns nothing."""
+        return self.protected and self.pid == os.getpid()
+
+    def fix_ttl(self) -> None:
+        """Ask for the ttl before the body runs: a hook that fails then costs nothing."""
+        self.ttl = self.policy.ttl_of(self.call)
+
+    def regranted(self, grant: Grant, sent: float) -> None:
+        """Go on under a new claim of the same call."""
+        self.grant = grant
+        self._valid_until = sent + validity(grant.terms.lease / 1000)
+
+    def valid(self) -> bool:
+        """Say whether, to the best of our own knowledge, the lease is good."""
+        return time.monotonic() < self._valid_until
+
+    def beat(self, now: float) -> Beat:
+        """Return the command that renews the claim, if it is sent at `now`."""
+        return Beat(self.grant, heal=now < self._valid_until)
+
+    def answered(self, standing: Standing, sent: float) -> None:
+        """Take note of the answer to a beat sent at `sent`."""
+        if not standing.lost:
+            self._valid_until = sent + validity(self.grant.terms.lease / 1000)
+
+    def alive(self) -> bool:
+        """Say whether the body can still come to its end."""
+        return self._alive()
+
+    def let_go(self) -> None:
+        """Give the claim back as in doubt, blocking."""
+        self._owner.let_go(self)
+
+
+_current: Final[ContextVar[Execution | None]] = ContextVar("idemkit.execution", default=None)
+
+
+def current_execution() -> Execution | None:
+    """Return the innermost guarded call that is running around the caller, if any."""
+    return next(_running(), None)
+
+
+def _running() -> Iterator[Execution]:
+    # A task or thread that outlives the call it was started in still carries its context.
+    execution = _current.get()
+    while execution is not None:
+        if not execution.settled:
+            yield execution
+        execution = execution.parent
+
+
+def refuse_reentry(call: Call) -> None:
+    """Refuse a call that its own body asks for: it would wait for itself.
+
+    Raises:
+        ReentrantCallError: A call with the same key is running around this one.
+    """
+    if any(execution.address == call.address for execution in _running()):
+        message = (
+            f"{call.operation} was called with the same key from inside its own execution, and "
+            "would wait for itself; give the inner call another key"
+        )
+        raise ReentrantCallError(message, key=call.key)

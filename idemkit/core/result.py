@@ -1,0 +1,81 @@
+"""What a body comes to, in bytes, and what its completion comes to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..protocol import Completion, Grant, Kind, Recorded
+
+if TYPE_CHECKING:
+    from ..protocol import Acquired, Claim
+    from .execution import Execution
+
+__all__ = ["Conclusion", "Result", "completion", "granted", "unsent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A body's outcome in bytes, ready to be recorded; `ttl` and `stale` are seconds."""
+
+    kind: Kind
+    codec: str
+    body: bytes
+    ttl: float
+    stale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How a completion ended.
+
+    Args:
+        recorded: Whether an outcome is kept.
+        winner: The outcome of the owner that took our place, which everybody gets instead.
+    """
+
+    recorded: bool
+    winner: Recorded | None = None
+
+
+def granted(command: Claim, acquired: Acquired) -> Grant:
+    """Put together what the sender of a successful claim now holds."""
+    return Grant(
+        token=command.token,
+        fingerprint=command.fingerprint,
+        epoch=acquired.epoch,
+        attempt=acquired.attempt,
+        abandoned=acquired.abandoned,
+        terms=command.terms,
+    )
+
+
+def completion(execution: Execution, result: Result) -> Completion:
+    """Return the command that records `result`, if it is sent now."""
+    return Completion(
+        grant=execution.grant,
+        kind=result.kind,
+        codec=result.codec,
+        body=result.body,
+        origin=execution.origin,
+        ttl=round(result.ttl * 1000),
+        stale=round(result.stale * 1000),
+        heal=execution.valid(),
+    )
+
+
+def unsent(execution: Execution, result: Result) -> Recorded:
+    """Return `result` as local duplicates get it, by this process's clock."""
+    now = time.time_ns() // 1_000_000
+    expires_at = now + round(result.ttl * 1000)
+    return Recorded(
+        kind=result.kind,
+        codec=result.codec,
+        body=result.body,
+        origin=execution.origin,
+        attempt=execution.grant.attempt,
+        completed_at=now,
+        expires_at=expires_at,
+        gone_at=expires_at + round(result.stale * 1000),
+    )

@@ -1,0 +1,264 @@
+"""`@idempotent`: one decorator for functions and coroutine functions, bound or not."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, overload
+
+from .core.policy import SETTINGS, Duration, Policy, seconds
+from .guards import AsyncGuard, Guard, Guarded, SyncGuard
+from .operation import Configuration, Names, default
+from .surfaces import function_surface, method_surface
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from typing import Unpack
+
+    from .core.codecs import Codec
+    from .core.keys import Selection
+    from .core.policy import TTL, OnAbandoned, OnDuplicate, OnStoreError
+    from .protocol import Durability
+    from .surfaces import Binding, Idempotent, IdempotentAsync
+
+__all__ = ["Decorator", "Options", "idempotent"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Options(TypedDict, total=False):
+    """What can be said of one operation; durations are seconds or timedeltas.
+
+    What is left out follows the `Idempotency` in use.
+    """
+
+    ttl: TTL
+    """How long the outcome is replayed, from completion; or a callable on the call."""
+    key: Selection | None
+    """The arguments that are the key, by name, or a callable on the same arguments; default: all
+    that are not ignored."""
+    fingerprint: Selection | None
+    """The payload that must match when the key comes again, likewise. Default: with key names, all
+    other arguments; else nothing."""
+    ignore: Sequence[str]
+    """Arguments that are neither key nor fingerprint."""
+    name: str
+    """The operation's stable name; default: module and qualified name."""
+    version: str | int
+    """A new version starts afresh."""
+    window: Duration
+    """The same call again after this long is a new one: a time bucket joins the key."""
+    on_duplicate: OnDuplicate
+    """``"wait"`` for the running one, or ``"reject"`` at once."""
+    wait: Duration | None
+    """How long a duplicate waits at most; None sets no limit."""
+    on_abandoned: OnAbandoned
+    """What to do about an attempt that vanished: ``"retry"``, ``"raise"``, or a hook that returns
+    `Done(value)`, `NotDone` or `Unknown`."""
+    on_store_error: OnStoreError
+    """``"raise"`` where the store does not answer, or ``"run"`` unprotected."""
+    record: Callable[[Any], bool] | None
+    """Says which results are kept; the others are handed out, and the next call runs."""
+    record_errors: Sequence[type[BaseException]]
+    """Exceptions that are outcomes too: recorded, and raised again on replay."""
+    fallback: Callable[..., Any] | None
+    """Called with the exception and the arguments when the body or the store fails."""
+    stale_if_error: Duration
+    """How long past its expiry an outcome may stand in for a failing body."""
+    effects: Sequence[Callable[[Any], Any]]
+    """Called with the result after success, for the execution only; one that raises fails it."""
+    codec: Codec | None
+    """How results become bytes; default: exactly, guided by the return annotation."""
+    lease: Duration
+    """How long a claim lives unless renewed, at least 1 s."""
+    max_run: Duration | None
+    """How long a body may run: then a coroutine is cancelled, and a thread no longer protected."""
+    max_attempts: int
+    """Abandoned attempts in a row after which the key is poisoned."""
+    max_bytes: int
+    """The largest result that is kept."""
+    durability: Durability
+    """What a claim must survive before its body may run."""
+    attributes: Callable[..., Mapping[str, Any] | None] | None
+    """Called with the arguments when telemetry is on; returns attributes to add."""
+
+
+_OPTIONS = frozenset(Options.__annotations__)
+
+
+class Decorator(Protocol):
+    """What `@idempotent(...)` returns: decorates one function."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a coroutine is a value too: first match wins
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> IdempotentAsync[P, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> Idempotent[P, T]: ...
+
+
+@overload
+def idempotent(  # type: ignore[overload-overlap]  # likewise
+    function: Callable[P, Coroutine[Any, Any, T]], /
+) -> IdempotentAsync[P, T]: ...
+@overload
+def idempotent(function: Callable[P, T], /) -> Idempotent[P, T]: ...
+@overload
+def idempotent(**options: Unpack[Options]) -> Decorator: ...
+def idempotent(function: Callable[..., Any] | None = None, /, **options: Unpack[Options]) -> Any:
+    """Make a function idempotent: duplicates of a call get its recorded outcome.
+
+    Uses what `configure` set, or else `$IDEMKIT_STORE`, or else this process's memory.
+
+    Args:
+        function: A function or coroutine function; leave it out to pass options.
+        options: See `Options`.
+
+    Returns:
+        The function, with `.key`, `.outcome`, `.peek` and `.forget`; or a decorator.
+
+    Raises:
+        TypeError: It is no such function, or an option is unknown or of the wrong type.
+        ValueError: An option is out of range, or another function goes by the same default name.
+    """
+    if function is None:
+        return functools.partial(decorate, options=options, names=_names)
+    return decorate(function, options=options, names=_names)
+
+
+_names = Names()
+"""The default names among the functions that use the default configuration."""
+
+
+def decorate(
+    function: Any,
+    *,
+    options: Options,
+    names: Names,
+    configuration: Configuration | None = None,
+) -> Any:
+    """Guard `function` with `configuration`, or with whatever is the default at each call."""
+    body, binding = _opened(function)
+    inner = _inner(body)
+    asynchronous = _is_async(inner)
+    guarded = _guarded(body, inner, options, asynchronous=asynchronous)
+    if "name" not in options and isinstance(inner, FunctionType):
+        names.register(guarded.name, inner)
+    in_force = default if configuration is None else (lambda: configuration)
+    guard: Guard = (AsyncGuard if asynchronous else SyncGuard)(guarded, in_force)
+    if configuration is not None:
+        guard.bound()  # is the store one for functions of this colour?
+    if binding is None:
+        return function_surface(guard, body)
+    return method_surface(guard, body, binding)
+
+
+def _opened(function: Any) -> tuple[Callable[..., Any], Binding | None]:
+    """Return the function inside a staticmethod or classmethod, and how a class binds it."""
+    match function:
+        case staticmethod():
+            return function.__func__, "static"
+        case classmethod():
+            return function.__func__, "class"
+        case FunctionType() if _in_class_body(function):
+            return function, "instance"
+        case type():
+            message = f"@idempotent guards functions; {function.__qualname__} is a class"
+            raise TypeError(message)
+        case _ if callable(function):
+            return function, None
+        case _:
+            message = f"@idempotent guards functions, not {type(function).__qualname__} objects"
+            raise TypeError(message)
+
+
+def _in_class_body(function: FunctionType) -> bool:
+    around = function.__qualname__.rpartition(".")[0]
+    return bool(around) and not around.endswith("<locals>")
+
+
+def _inner(function: Any) -> Any:
+    """Return the function inside partials and bound methods, after which the operation is named."""
+    while True:
+        match function:
+            case functools.partial():
+                function = function.func
+            case MethodType():
+                function = function.__func__
+            case _:
+                return function
+
+
+def _is_async(function: Any) -> bool:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        message = (
+            f"{function.__qualname__} is a generator function, and streams of items cannot be "
+            "recorded yet; return a list instead"
+        )
+        raise TypeError(message)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - the method itself is what we ask
+    )
+
+
+def _guarded(body: Any, inner: Any, options: Options, *, asynchronous: bool) -> Guarded:
+    _refuse_unknown(options)
+    settings: dict[str, Any] = {name: value for name, value in options.items() if name in SETTINGS}
+    if "record_errors" in settings:
+        settings["record_errors"] = _classes(settings["record_errors"])
+    Policy(**settings)  # refuse what is out of range here, not at the first call
+    effects = tuple(options.get("effects", ()))
+    _check_effects(effects, asynchronous=asynchronous)
+    window = options.get("window")
+    guarded = Guarded(
+        function=body,
+        name=options.get("name") or _default_name(inner),
+        version=options.get("version", 1),
+        codec=options.get("codec"),
+        settings=settings,
+        key=options.get("key"),
+        fingerprint=options.get("fingerprint"),
+        ignore=options.get("ignore", ()),
+        window=None if window is None else seconds(window, "window", least=0.001),
+        effects=effects,
+        attributes=options.get("attributes"),
+    )
+    guarded.identifier("", None)  # likewise
+    return guarded
+
+
+def _default_name(inner: Any) -> str:
+    named = inner if hasattr(inner, "__qualname__") else type(inner)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name not in _OPTIONS:
+            close = difflib.get_close_matches(name, _OPTIONS, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            message = f"idempotent() takes no option {name!r}{hint}"
+            raise TypeError(message)
+
+
+def _classes(errors: Any) -> tuple[type[BaseException], ...]:
+    if isinstance(errors, type):
+        message = f"record_errors takes a sequence: record_errors=[{errors.__qualname__}]"
+        raise TypeError(message)
+    return tuple(errors)
+
+
+def _check_effects(effects: Sequence[Any], *, asynchronous: bool) -> None:
+    for effect in effects:
+        if not callable(effect):
+            message = f"effects are called with the result; {effect!r} cannot be called"
+            raise TypeError(message)
+        if not asynchronous and inspect.iscoroutinefunction(effect):
+            message = (
+                f"effect {effect.__qualname__} is a coroutine function, which nobody can await in "
+                "a function that is none"
+            )
+            raise TypeError(message)

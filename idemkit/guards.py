@@ -1,0 +1,353 @@
+"""Where the body runs: one guard per guarded function and colour, in the caller's own frame."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from .core import telemetry
+from .core.call import Call, Outcome, Replay
+from .core.codecs import codec_for
+from .core.colour import drive, limit
+from .core.ending import (
+    Ending,
+    concluded,
+    failed,
+    fallback_outcome,
+    judged,
+    opened,
+    outcome_of,
+    peeked,
+    returned,
+    stand_in,
+)
+from .core.keys import Identifier, prefix
+from .errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .core.codecs import Codec
+    from .core.engine import Engine
+    from .core.execution import Execution
+    from .core.keys import Receiver, Selection
+    from .core.policy import Policy
+    from .operation import Configuration
+    from .stores.base import Caller
+
+__all__ = ["AsyncGuard", "Guard", "Guarded", "SyncGuard"]
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A function, and all that was said about it at decoration.
+
+    Args:
+        function: The body.
+        name: The operation's name.
+        version: A new version starts afresh.
+        codec: How results become bytes; None takes the configuration's, else the default.
+        settings: The operation's own part of its policy.
+        key: What the key is made of.
+        fingerprint: What the fingerprint is made of.
+        ignore: What is in neither.
+        window: Seconds per time bucket, or None.
+        effects: Called with the result after success.
+        attributes: Says on the same arguments what telemetry should add.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    version: str | int
+    codec: Codec | None
+    settings: Mapping[str, Any]
+    key: Selection | None = None
+    fingerprint: Selection | None = None
+    ignore: Sequence[str] = ()
+    window: float | None = None
+    effects: Sequence[Callable[[Any], Any]] = ()
+    attributes: Callable[..., Mapping[str, Any] | None] | None = None
+
+    def identifier(self, namespace: str, receiver: Receiver | None) -> Identifier:
+        """Return what tells this function's keys in a namespace."""
+        return Identifier(
+            self.function,
+            prefix=prefix(namespace, self.name, self.version),
+            key=self.key,
+            fingerprint=self.fingerprint,
+            ignore=self.ignore,
+            receiver=receiver,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A guarded function as one configuration sees it."""
+
+    configuration: Configuration
+    engine: Engine
+    policy: Policy
+    codec: Codec
+    label: str
+    identifiers: dict[Receiver | None, Identifier]
+
+
+class Guard(ABC):
+    """Guard one function: tell its calls, run or replay them, settle them.
+
+    Args:
+        guarded: The function.
+        configuration: Returns the configuration in force, which may change between calls.
+    """
+
+    caller: Caller
+
+    def __init__(self, guarded: Guarded, configuration: Callable[[], Configuration]) -> None:
+        self.guarded = guarded
+        self._configuration = configuration
+        self._known: _Bound | None = None
+
+    @abstractmethod
+    def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
+        """Run or replay, and return the value."""
+
+    @abstractmethod
+    def outcome(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
+        """Run or replay, and return the `Outcome`."""
+
+    @abstractmethod
+    def peek(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
+        """Return the recorded `Outcome`, or None; never run anything."""
+
+    @abstractmethod
+    def forget(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
+        """Free the key; say whether there was anything to forget."""
+
+    def key(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> str:
+        """Return the key's text."""
+        return self.identified(self.bound(), args, kwargs, receiver).key
+
+    def bound(self) -> _Bound:
+        """Return the function as the configuration in force sees it."""
+        configuration = self._configuration()
+        known = self._known
+        if known is None or known.configuration is not configuration:
+            self._known = known = self._bind(configuration)
+        return known
+
+    def _bind(self, configuration: Configuration) -> _Bound:
+        guarded = self.guarded
+        return _Bound(
+            configuration=configuration,
+            engine=configuration.engine(self.caller),
+            policy=configuration.refined(guarded.settings),
+            codec=guarded.codec or configuration.codec or codec_for(guarded.function),
+            label=f"{guarded.name}@{guarded.version}:",
+            identifiers={},
+        )
+
+    def identified(
+        self, bound: _Bound, args: Args, kwargs: Kwargs, receiver: Receiver | None
+    ) -> Call:
+        """Tell which call this is."""
+        guarded = self.guarded
+        identifier = bound.identifiers.get(receiver)
+        if identifier is None:
+            identifier = guarded.identifier(bound.configuration.namespace, receiver)
+            bound.identifiers[receiver] = identifier
+        bucket = None if guarded.window is None else int(time.time() // guarded.window)
+        key, fingerprint = identifier.identifier(args, kwargs, bucket=bucket)
+        attributes = None
+        if guarded.attributes is not None and telemetry.active():
+            attributes = telemetry.attributes_from(guarded.attributes, *args, **kwargs)
+        return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes)
+
+
+def _value(bound: _Bound, came: Replay | Outcome[Any]) -> Any:
+    if type(came) is Replay:
+        return opened(came.call, came.recorded, bound.codec, bound.policy)
+    return cast("Outcome[Any]", came).value
+
+
+def _outcome(bound: _Bound, came: Replay | Outcome[Any]) -> Outcome[Any]:
+    if isinstance(came, Outcome):
+        return came
+    return outcome_of(came.call, came.recorded, came.kind, bound.codec, bound.policy)
+
+
+def _reconciler(execution: Execution) -> Callable[[Call], Any] | None:
+    """Return the hook to ask before the body runs, if the attempt before was abandoned."""
+    hook = execution.policy.on_abandoned
+    return hook if callable(hook) and execution.grant.abandoned else None
+
+
+class SyncGuard(Guard):
+    """Guard a function; its callers are threads."""
+
+    caller = "sync"
+
+    def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
+        """Run or replay, and return the value."""
+        return _value(*self._come(args, kwargs, receiver))
+
+    def outcome(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Outcome[Any]:
+        """Run or replay, and return the `Outcome`."""
+        return _outcome(*self._come(args, kwargs, receiver))
+
+    def peek(
+        self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
+    ) -> Outcome[Any] | None:
+        """Return the recorded `Outcome`, or None; never run anything."""
+        bound = self.bound()
+        call = self.identified(bound, args, kwargs, receiver)
+        return peeked(call, drive(bound.engine.peek(call)), bound.codec, bound.policy)
+
+    def forget(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> bool:
+        """Free the key; say whether there was anything to forget."""
+        bound = self.bound()
+        call = self.identified(bound, args, kwargs, receiver)
+        return drive(bound.engine.forget(call, bound.policy))
+
+    def _come(
+        self, args: Args, kwargs: Kwargs, receiver: Receiver | None
+    ) -> tuple[_Bound, Replay | Outcome[Any]]:
+        bound = self.bound()
+        call = self.identified(bound, args, kwargs, receiver)
+        try:
+            begun = drive(bound.engine.begin(call, bound.policy))
+        except StoreError as error:
+            if bound.policy.fallback is None:
+                raise
+            return bound, fallback_outcome(call, bound.policy.fallback(error, *args, **kwargs))
+        if type(begun) is Replay:
+            return bound, begun
+        return bound, self._execute(bound, cast("Execution", begun), args, kwargs)
+
+    def _execute(
+        self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
+    ) -> Outcome[Any]:
+        with execution:
+            ending = self._reconcile(bound, execution) or self._run(bound, execution, args, kwargs)
+            conclusion = drive(bound.engine.settle(execution, ending))
+            try:
+                return concluded(execution, ending, conclusion, bound.codec)
+            except Exception as error:
+                if bound.policy.fallback is None or error is not ending.replaceable:
+                    raise
+                return stand_in(execution, ending, bound.policy.fallback(error, *args, **kwargs))
+
+    def _reconcile(self, bound: _Bound, execution: Execution) -> Ending | None:
+        hook = _reconciler(execution)
+        if hook is None:
+            return None
+        try:
+            return judged(execution, bound.codec, hook(execution.call))
+        except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
+            return Ending(error=error, in_doubt=True)
+
+    def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
+        try:
+            execution.fix_ttl()
+            value = self.guarded.function(*args, **kwargs)
+            for effect in self.guarded.effects:
+                effect(value)
+            return returned(execution, bound.codec, value)
+        except BaseException as error:  # noqa: BLE001 - raised again once it is settled
+            return failed(execution, error)
+
+
+class AsyncGuard(Guard):
+    """Guard a coroutine function; its callers are tasks."""
+
+    caller = "async"
+
+    async def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
+        """Run or replay, and return the value."""
+        return _value(*await self._come(args, kwargs, receiver))
+
+    async def outcome(
+        self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
+    ) -> Outcome[Any]:
+        """Run or replay, and return the `Outcome`."""
+        return _outcome(*await self._come(args, kwargs, receiver))
+
+    async def peek(
+        self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
+    ) -> Outcome[Any] | None:
+        """Return the recorded `Outcome`, or None; never run anything."""
+        bound = self.bound()
+        call = self.identified(bound, args, kwargs, receiver)
+        return peeked(call, await bound.engine.peek(call), bound.codec, bound.policy)
+
+    async def forget(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> bool:
+        """Free the key; say whether there was anything to forget."""
+        bound = self.bound()
+        call = self.identified(bound, args, kwargs, receiver)
+        return await bound.engine.forget(call, bound.policy)
+
+    async def _come(
+        self, args: Args, kwargs: Kwargs, receiver: Receiver | None
+    ) -> tuple[_Bound, Replay | Outcome[Any]]:
+        bound = self.bound()
+        call = self.identified(bound, args, kwargs, receiver)
+        try:
+            begun = await bound.engine.begin(call, bound.policy)
+        except StoreError as error:
+            if bound.policy.fallback is None:
+                raise
+            value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
+            return bound, fallback_outcome(call, value)
+        if type(begun) is Replay:
+            return bound, begun
+        return bound, await self._execute(bound, cast("Execution", begun), args, kwargs)
+
+    async def _execute(
+        self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
+    ) -> Outcome[Any]:
+        with execution:
+            ending = await self._reconcile(bound, execution)
+            ending = ending or await self._run(bound, execution, args, kwargs)
+            conclusion = await bound.engine.settle(execution, ending)
+            try:
+                return concluded(execution, ending, conclusion, bound.codec)
+            except Exception as error:
+                if bound.policy.fallback is None or error is not ending.replaceable:
+                    raise
+                value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
+                return stand_in(execution, ending, value)
+
+    async def _reconcile(self, bound: _Bound, execution: Execution) -> Ending | None:
+        hook = _reconciler(execution)
+        if hook is None:
+            return None
+        try:
+            return judged(execution, bound.codec, await _awaited(hook(execution.call)))
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
+            return Ending(error=error, in_doubt=True)
+
+    async def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
+        try:
+            execution.fix_ttl()
+            body = self.guarded.function(*args, **kwargs)
+            value = await limit(body, execution.policy.max_seconds)
+            for effect in self.guarded.effects:
+                await _awaited(effect(value))
+            return returned(execution, bound.codec, value)
+        except GeneratorExit:
+            # Nobody will resume this coroutine, so nothing more may be awaited in it: the claim
+            # is left to the beat thread.
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again once it is settled
+            return failed(execution, error)
+
+
+async def _awaited(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,225 @@
+"""What a user configures once: a store, its defaults, and the engines that stand on them."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import warnings
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from .core.colour import ASYNC, SYNC, drive, pair
+from .core.engine import Engine
+from .core.flights import Flights
+from .core.lease import keeper
+from .core.policy import SETTINGS, Policy
+from .errors import IdemkitWarning
+from .stores.memory import MemoryStore
+from .stores.near import NearStore
+from .stores.urls import store_from_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FunctionType
+    from typing import Self
+
+    from .core.codecs import Codec
+    from .stores.base import Caller, Store
+
+__all__ = ["Configuration", "Names", "default", "set_default"]
+
+STORE_VARIABLE: Final = "IDEMKIT_STORE"
+
+
+class Configuration:
+    """A store, a namespace and the defaults of every operation guarded through it.
+
+    Args:
+        store: A store, a URL, or None: what `$IDEMKIT_STORE` names, else this process's memory.
+        namespace: Keeps the keys of applications that share a store apart.
+        codec: Makes bytes of results, unless an operation names its own.
+        near_cache: How many finished outcomes of a far store to keep in this process.
+        settings: Defaults of `Policy`.
+    """
+
+    def __init__(
+        self,
+        store: Store | str | None,
+        *,
+        namespace: str,
+        codec: Codec | None,
+        near_cache: int,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.namespace = namespace
+        self.codec = codec
+        self.policy = Policy(**settings)
+        self.names = Names()
+        self.store = _opened(store, near_cache)
+        self._flights = Flights()
+        self._engines: dict[Caller, Engine] = {}
+        _configurations.add(self)
+
+    def engine(self, caller: Caller) -> Engine:
+        """Return the engine for callers of this colour.
+
+        Raises:
+            TypeError: The store cannot serve them.
+        """
+        engine = self._engines.get(caller)
+        if engine is None:
+            engine = self._engines.setdefault(caller, self._engine(caller))
+        return engine
+
+    def refined(self, settings: Mapping[str, Any]) -> Policy:
+        """Return the default policy with an operation's own settings on top."""
+        own = {name: value for name, value in settings.items() if name in SETTINGS}
+        return replace(self.policy, **own) if own else self.policy
+
+    def close(self) -> None:
+        """Close the store's connections and files; a later call reopens them."""
+        drive(pair(self.store, "sync").close())
+
+    async def aclose(self) -> None:
+        """Close the store's connections and files; a later call reopens them."""
+        await pair(self.store, "async").close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _engine(self, caller: Caller) -> Engine:
+        return Engine(
+            pair(self.store, caller),
+            frame=SYNC if caller == "sync" else ASYNC,
+            flights=self._flights,
+            keeper=keeper,
+            parting=self._parting(),
+        )
+
+    def _parting(self) -> Store | None:
+        try:
+            return pair(self.store, "sync")
+        except TypeError:
+            return None
+
+    def _after_fork(self) -> None:
+        self._flights.clear()
+        self.store.after_fork()
+
+
+class Names:
+    """The default names in use, so that no two functions come to share one by accident."""
+
+    def __init__(self) -> None:
+        self._functions: dict[str, weakref.ref[FunctionType]] = {}
+
+    def register(self, name: str, function: FunctionType) -> None:
+        """Take note that `function` goes by its default name.
+
+        Raises:
+            ValueError: Another function goes by it already.
+
+        Warns:
+            IdemkitWarning: It is the same function, closed over other values.
+        """
+        known = self._functions.setdefault(name, weakref.ref(function))()
+        if known is not None and known is not function:
+            self._compare(name, known, function)
+        self._functions[name] = weakref.ref(function)
+
+    def _compare(self, name: str, known: FunctionType, function: FunctionType) -> None:
+        if known.__code__ == function.__code__:
+            _warn_of_captured(name, known, function)
+            return
+        line = known.__code__.co_firstlineno
+        del known
+        gc.collect()  # a cell or module that was run again leaves its old functions as garbage
+        if self._functions[name]() is None:
+            return
+        message = (
+            f"two different functions would share the name {name!r} (lines {line} and "
+            f"{function.__code__.co_firstlineno}) and so each other's results; pass name=..."
+        )
+        raise ValueError(message)
+
+
+def _warn_of_captured(name: str, known: FunctionType, function: FunctionType) -> None:
+    captured = [
+        variable
+        for variable, old, new in zip(
+            function.__code__.co_freevars,
+            known.__closure__ or (),
+            function.__closure__ or (),
+            strict=True,
+        )
+        if old != new
+    ]
+    if captured:
+        message = (
+            f"{name} was created again over other values of {', '.join(captured)}, which are in "
+            "no key: pass them as arguments, or pass name=... to keep the two apart"
+        )
+        warnings.warn(message, IdemkitWarning, stacklevel=6)
+
+
+def _opened(store: Store | str | None, near_cache: int) -> Store:
+    if store is None:
+        store = os.environ.get(STORE_VARIABLE) or _memory()
+    if isinstance(store, str):
+        store = store_from_url(store)
+    return NearStore(store, size=near_cache) if near_cache else store
+
+
+def _memory() -> Store:
+    if _several_processes():
+        message = (
+            "several worker processes seem to run, and each remembers its own calls only; give "
+            f"them a store they share: Idempotency('redis://…') or ${STORE_VARIABLE}"
+        )
+        warnings.warn(message, IdemkitWarning, stacklevel=5)
+    return MemoryStore()
+
+
+def _several_processes() -> bool:
+    workers = os.environ.get("WEB_CONCURRENCY", "")
+    # Whoever starts workers through multiprocessing has imported it; we need not.
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    child = multiprocessing is not None and multiprocessing.parent_process() is not None
+    return child or (workers.isdigit() and int(workers) > 1)
+
+
+_configurations: weakref.WeakSet[Configuration] = weakref.WeakSet()
+_default: Configuration | None = None
+
+
+def default() -> Configuration:
+    """Return what a bare `@idempotent` uses, made on first use unless somebody configured it."""
+    global _default  # noqa: PLW0603 - there is one default per process, and this is its place
+    if _default is None:
+        _default = Configuration(None, namespace="default", codec=None, near_cache=0, settings={})
+    return _default
+
+
+def set_default(configuration: Configuration) -> None:
+    """Make `configuration` what a bare `@idempotent` uses from its next call on."""
+    global _default  # noqa: PLW0603 - see above
+    _default = configuration
+
+
+def _after_fork() -> None:
+    for configuration in _configurations:
+        configuration._after_fork()  # noqa: SLF001 - our own
+
+
+os.register_at_fork(after_in_child=_after_fork)

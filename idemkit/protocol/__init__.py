@@ -1,0 +1,91 @@
+"""The rules of claims: what a record can be, and what each command makes of it.
+
+Theory of operation
+===================
+
+A store keeps at most one `Record` per address.
+Five verbs change it, and each is a pure function here, ``(record, command, now) -> (answer,
+record)``; a store's whole duty is to run that function atomically, on its own clock:
+
+* ``claim``     somebody wants to run; exactly one caller is told `Acquired`
+* ``beat``      the owner is alive, so its lease moves on
+* ``complete``  the owner has an outcome
+* ``release``   the owner failed, or cannot say how far it got
+* ``forget``    a person wants the key free again
+
+What a verb does depends on the `Situation` the record is in and on whether the sender's token is
+the one in the record; `TABLE` lists all of it, and `decide` reads it.
+Three ideas carry the rest:
+
+* *The lease is a field, not the record's expiry.* A record outlives its lease, so "never ran" and
+  "ran, owner vanished" stay apart.
+* *Every command may arrive twice.* A token is made once per call; a command whose effect is
+  already there answers as if it had just happened.
+* *A write is fenced by its token inside the write.* Who has been superseded is told so and
+  changes nothing. A record that is gone while its owner's lease is still good can only have been
+  lost by the store, so the owner puts it back; a tombstone is not "gone".
+
+Times are whole milliseconds on the store's clock. No clock, no I/O and no randomness live here.
+"""
+
+from .rules import beat, claim, complete, forget, release
+from .table import TABLE, Move, Situation, Verb, classify, decide
+from .timing import beat_interval, doorbell_patience, retry_delay, validity
+from .values import (
+    Acquired,
+    Beat,
+    Claim,
+    Completion,
+    Decision,
+    Done,
+    Durability,
+    Grant,
+    InDoubt,
+    Kind,
+    Poisoned,
+    Record,
+    Recorded,
+    Release,
+    Reused,
+    Running,
+    Standing,
+    State,
+    Terms,
+)
+
+__all__ = [
+    "TABLE",
+    "Acquired",
+    "Beat",
+    "Claim",
+    "Completion",
+    "Decision",
+    "Done",
+    "Durability",
+    "Grant",
+    "InDoubt",
+    "Kind",
+    "Move",
+    "Poisoned",
+    "Record",
+    "Recorded",
+    "Release",
+    "Reused",
+    "Running",
+    "Situation",
+    "Standing",
+    "State",
+    "Terms",
+    "Verb",
+    "beat",
+    "beat_interval",
+    "claim",
+    "classify",
+    "complete",
+    "decide",
+    "doorbell_patience",
+    "forget",
+    "release",
+    "retry_delay",
+    "validity",
+]

@@ -1,0 +1,224 @@
+"""What each verb makes of a record: one pure function per verb."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, cast
+
+from .table import Move, Situation, Verb, classify, decide
+from .values import (
+    Acquired,
+    Decision,
+    Done,
+    InDoubt,
+    Poisoned,
+    Record,
+    Recorded,
+    Reused,
+    Running,
+    Standing,
+    State,
+)
+
+if TYPE_CHECKING:
+    from .values import Beat, Claim, Completion, Grant, Release, Terms
+
+__all__ = ["beat", "claim", "complete", "forget", "release"]
+
+
+def claim(record: Record | None, command: Claim, now: int) -> tuple[Decision, Record | None]:
+    """Answer somebody who wants to run."""
+    situation = classify(record, now)
+    if record is None or situation is Situation.ABSENT:
+        return _take(None, command, now, attempt=1, abandoned=0)
+    if record.fingerprint != command.fingerprint and situation in _HAS_PAYLOAD:
+        return Reused(record.state), record
+    match decide(Verb.CLAIM, situation, own=record.token == command.token):
+        case Move.REPLAY:
+            return _replay(record, now), record
+        case Move.WAIT:
+            return Running(record.epoch, max(record.lease_until - now, 0)), record
+        case Move.RESUME:
+            return _resume(record, command, now)
+        case Move.TAKE_OVER:
+            return _take_over(record, command, now)
+        case _:
+            attempt = record.attempt + 1 if situation is Situation.FAILED else 1
+            return _take(record, command, now, attempt=attempt, abandoned=0)
+
+
+def _replay(record: Record, now: int) -> Done:
+    recorded = cast("Recorded", record.recorded)  # `classify` calls nothing else done
+    return Done(recorded, recorded.expires_at - now)
+
+
+_HAS_PAYLOAD: Final = frozenset(
+    {Situation.RUNNING, Situation.ABANDONED, Situation.FAILED, Situation.DONE}
+)
+
+
+def _take(
+    record: Record | None, command: Claim, now: int, *, attempt: int, abandoned: int
+) -> tuple[Acquired, Record]:
+    epoch = now if record is None else max(record.epoch + 1, now)
+    stale = _stale(record, now)
+    taken = Record(
+        state=State.RUNNING,
+        token=command.token,
+        fingerprint=command.fingerprint,
+        epoch=epoch,
+        attempt=attempt,
+        abandoned=abandoned,
+        lease_until=now + command.terms.lease,
+        expires_at=now + command.terms.retention,
+        recorded=stale,
+    )
+    return Acquired(epoch, attempt, abandoned, stale), taken
+
+
+def _stale(record: Record | None, now: int) -> Recorded | None:
+    if record is None or record.recorded is None or now >= record.recorded.gone_at:
+        return None
+    return record.recorded
+
+
+def _resume(record: Record, command: Claim, now: int) -> tuple[Acquired, Record]:
+    renewed = _renew(record, command.terms, now)
+    return Acquired(record.epoch, record.attempt, record.abandoned, _stale(record, now)), renewed
+
+
+def _take_over(record: Record, command: Claim, now: int) -> tuple[Decision, Record]:
+    if not command.terms.take_over:
+        return InDoubt(record.attempt, now - record.lease_until), record
+    if record.abandoned + 1 >= command.terms.max_attempts:
+        return Poisoned(record.attempt), record
+    return _take(record, command, now, attempt=record.attempt + 1, abandoned=record.abandoned + 1)
+
+
+def _renew(record: Record, terms: Terms, now: int) -> Record:
+    return replace(record, lease_until=now + terms.lease, expires_at=now + terms.retention)
+
+
+def _ask(verb: Verb, record: Record | None, grant: Grant, now: int) -> Move:
+    own = record is not None and record.token == grant.token
+    return decide(verb, classify(record, now), own=own)
+
+
+def beat(record: Record | None, command: Beat, now: int) -> tuple[Standing, Record | None]:
+    """Answer an owner who says that it is alive."""
+    match _ask(Verb.BEAT, record, command.grant, now):
+        case Move.RENEW if record is not None:
+            return Standing.HELD, _renew(record, command.grant.terms, now)
+        case Move.HEAL if command.heal:
+            return Standing.HEALED, _restored(command.grant, now)
+        case Move.REPEAT:
+            return Standing.REPEATED, record
+        case _:
+            return _loss(record, now), record
+
+
+def complete(
+    record: Record | None, command: Completion, now: int
+) -> tuple[Standing, Record | None]:
+    """Answer an owner who has an outcome."""
+    match _ask(Verb.COMPLETE, record, command.grant, now):
+        case Move.RECORD if record is not None:
+            return Standing.HELD, _recorded(record, command, now)
+        case Move.HEAL if command.heal:
+            return Standing.HEALED, _recorded(_restored(command.grant, now), command, now)
+        case Move.REPEAT:
+            return Standing.REPEATED, record
+        case _:
+            return _loss(record, now), record
+
+
+def release(record: Record | None, command: Release, now: int) -> tuple[Standing, Record | None]:
+    """Answer an owner who failed, or who cannot say how far it got."""
+    match _ask(Verb.RELEASE, record, command.grant, now):
+        case Move.FREE if record is not None:
+            return Standing.HELD, _freed(record, command, now)
+        case Move.REPEAT:
+            return Standing.REPEATED, record
+        case _:
+            return _loss(record, now), record
+
+
+def forget(record: Record | None, tombstone: int, now: int) -> tuple[bool, Record]:
+    """Leave a tombstone for `tombstone` milliseconds; say whether there was anything to forget."""
+    situation = classify(record, now)
+    known = record is not None and situation is not Situation.ABSENT
+    buried = Record(
+        state=State.FORGOTTEN,
+        token=b"",
+        fingerprint=b"",
+        epoch=record.epoch if record is not None else now,
+        attempt=0,
+        abandoned=0,
+        lease_until=now,
+        expires_at=now + tombstone,
+    )
+    return known and situation is not Situation.FORGOTTEN, buried
+
+
+def _restored(grant: Grant, now: int) -> Record:
+    return Record(
+        state=State.RUNNING,
+        token=grant.token,
+        fingerprint=grant.fingerprint,
+        epoch=grant.epoch,
+        attempt=grant.attempt,
+        abandoned=grant.abandoned,
+        lease_until=now + grant.terms.lease,
+        expires_at=now + grant.terms.retention,
+    )
+
+
+def _recorded(record: Record, command: Completion, now: int) -> Record:
+    fresh_until = now + command.ttl
+    outcome = Recorded(
+        kind=command.kind,
+        codec=command.codec,
+        body=command.body,
+        origin=command.origin,
+        attempt=record.attempt,
+        completed_at=now,
+        expires_at=fresh_until,
+        gone_at=fresh_until + command.stale,
+    )
+    return replace(record, state=State.DONE, expires_at=outcome.gone_at, recorded=outcome)
+
+
+def _freed(record: Record, command: Release, now: int) -> Record:
+    kept_until = now + command.retention
+    if command.in_doubt:
+        # Not one attempt more towards the cap: its owner lives, and knows that it does not know.
+        return replace(
+            record,
+            token=b"",
+            lease_until=now,
+            abandoned=max(record.abandoned - 1, 0),
+            expires_at=now + command.grant.terms.retention,
+            error=command.error,
+        )
+    return replace(
+        record,
+        state=State.FAILED,
+        abandoned=0,
+        lease_until=now,
+        expires_at=max(kept_until, _stale_until(record)),
+        error=command.error,
+    )
+
+
+def _stale_until(record: Record) -> int:
+    return 0 if record.recorded is None else record.recorded.gone_at
+
+
+def _loss(record: Record | None, now: int) -> Standing:
+    match classify(record, now):
+        case Situation.ABSENT:
+            return Standing.GONE
+        case Situation.FORGOTTEN:
+            return Standing.FORGOTTEN
+        case _:
+            return Standing.SUPERSEDED

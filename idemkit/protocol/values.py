@@ -1,0 +1,285 @@
+"""What is stored, asked and answered: the values the rules work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+__all__ = [
+    "Acquired",
+    "Beat",
+    "Claim",
+    "Completion",
+    "Decision",
+    "Done",
+    "Durability",
+    "Grant",
+    "InDoubt",
+    "Kind",
+    "Poisoned",
+    "Record",
+    "Recorded",
+    "Release",
+    "Reused",
+    "Running",
+    "Standing",
+    "State",
+    "Terms",
+]
+
+Durability: TypeAlias = Literal["default", "replicated", "fsynced"]
+
+
+class State(StrEnum):
+    """What a stored record says of itself."""
+
+    RUNNING = "running"
+    FAILED = "failed"
+    DONE = "done"
+    FORGOTTEN = "forgotten"
+
+
+class Kind(StrEnum):
+    """What an outcome's bytes are."""
+
+    VALUE = "value"
+    ERROR = "error"
+    OVERSIZED = "oversized"
+    UNSERIALIZABLE = "unserializable"
+
+
+class Standing(StrEnum):
+    """What an owner learns about its claim from one of its commands."""
+
+    HELD = "held"
+    HEALED = "healed"
+    REPEATED = "repeated"
+    SUPERSEDED = "superseded"
+    GONE = "gone"
+    FORGOTTEN = "forgotten"
+
+    @property
+    def lost(self) -> bool:
+        """Whether the sender owns nothing any more and its command changed nothing."""
+        return self in _LOST
+
+
+_LOST: Final = frozenset({Standing.SUPERSEDED, Standing.GONE, Standing.FORGOTTEN})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The part of a claim that an operation fixes once.
+
+    Args:
+        lease: Milliseconds a claim lives unless renewed.
+        retention: Milliseconds a record that is not done is kept; far longer than a lease.
+        take_over: Whether an abandoned claim may be taken over.
+        max_attempts: Abandoned attempts in a row after which nobody may claim.
+        durability: What a claim must have survived before anybody runs: nothing more, a copy on
+            a replica, or a write to disk. Stores that cannot tell refuse the latter two.
+    """
+
+    lease: int
+    retention: int = 86_400_000
+    take_over: bool = True
+    max_attempts: int = 5
+    durability: Durability = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Ask for the exclusive right to run.
+
+    Args:
+        token: Made by the caller once per call; 16 bytes that nobody else has.
+        fingerprint: Digest of the payload; empty where the key says everything.
+        terms: What the operation fixed.
+    """
+
+    token: bytes
+    fingerprint: bytes
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an owner holds, and proves itself with.
+
+    Args:
+        token: The claim's token.
+        fingerprint: The claim's fingerprint, needed to put a lost record back.
+        epoch: Fencing number, larger for every later owner of the same address.
+        attempt: 1 for the first run, one more for each run after a failure or a takeover.
+        abandoned: How many attempts in a row before this one were abandoned.
+        terms: What the operation fixed.
+    """
+
+    token: bytes
+    fingerprint: bytes
+    epoch: int
+    attempt: int
+    abandoned: int
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Renew a lease.
+
+    Args:
+        grant: What the sender holds.
+        heal: Whether the sender's own lease is still good, so that a missing record means that
+            the store has lost it.
+    """
+
+    grant: Grant
+    heal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Record an outcome.
+
+    Args:
+        grant: What the sender holds.
+        kind: What `body` is.
+        codec: Name of the codec that made `body`, and must read it.
+        body: The outcome's bytes; empty for a result that was not kept.
+        origin: The traceparent of the span that produced the outcome, or "".
+        ttl: Milliseconds the outcome is replayed.
+        stale: Milliseconds after that during which it may stand in for a failing body.
+        heal: As in `Beat`.
+    """
+
+    grant: Grant
+    kind: Kind
+    codec: str
+    body: bytes
+    origin: str
+    ttl: int
+    stale: int
+    heal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give a claim back without an outcome.
+
+    Args:
+        grant: What the sender holds.
+        error: Type name of what went wrong, for people who look; never its text.
+        in_doubt: Whether the next caller must treat this attempt as abandoned rather than failed.
+        retention: Milliseconds the failed record is kept.
+    """
+
+    grant: Grant
+    error: str
+    in_doubt: bool = False
+    retention: int = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An outcome as it is kept.
+
+    Args:
+        kind: What `body` is.
+        codec: Name of the codec that made `body`.
+        body: The outcome's bytes.
+        origin: The traceparent of the span that produced it, or "".
+        attempt: The attempt that produced it.
+        completed_at: When it was recorded.
+        expires_at: Until when it is replayed.
+        gone_at: Until when it may stand in for a failing body.
+    """
+
+    kind: Kind
+    codec: str
+    body: bytes
+    origin: str
+    attempt: int
+    completed_at: int
+    expires_at: int
+    gone_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a store keeps per address.
+
+    Args:
+        state: What it says of itself.
+        token: The latest owner's token; empty in a tombstone.
+        fingerprint: The latest owner's fingerprint.
+        epoch: The latest owner's epoch.
+        attempt: The latest owner's attempt.
+        abandoned: Abandoned attempts in a row before this one.
+        lease_until: When the lease of a running record ends.
+        expires_at: When the whole record goes.
+        recorded: The outcome when done; kept on as a stand-in when stale, running or failed.
+        error: Type name of the latest failure.
+    """
+
+    state: State
+    token: bytes
+    fingerprint: bytes
+    epoch: int
+    attempt: int
+    abandoned: int
+    lease_until: int
+    expires_at: int
+    recorded: Recorded | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquired:
+    """The sender runs; `stale` is an outcome that may stand in if its body fails."""
+
+    epoch: int
+    attempt: int
+    abandoned: int
+    stale: Recorded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Somebody else runs; its lease ends in `left` milliseconds unless renewed."""
+
+    epoch: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The outcome is known, and stays so for `left` milliseconds."""
+
+    recorded: Recorded
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """An attempt was abandoned `since` milliseconds ago, and the sender may not take over."""
+
+    attempt: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """Too many attempts in a row were abandoned."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The key belongs to another payload."""
+
+    state: State
+
+
+Decision: TypeAlias = Acquired | Running | Done | InDoubt | Poisoned | Reused

@@ -1,0 +1,112 @@
+"""What a store must do; the docstrings here are the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..protocol import Beat, Claim, Completion, Decision, Record, Release, Standing
+
+__all__ = ["Caller", "Colour", "Store"]
+
+Caller = Literal["sync", "async"]
+Colour = Literal["sync", "async", "any"]
+
+
+class Store(Protocol):
+    """Keep one record per address, and run the rules of `idemkit.protocol` on it atomically.
+
+    An address is a digest (hexadecimal text): raw keys, arguments and payload never get here.
+
+    Every verb:
+
+    * is **atomic** against every other caller of the same data, in this process or another;
+    * takes the time from the **store's own clock**, never from the caller;
+    * is **safe to send twice**: a command whose effect is there already says so
+      (`Standing.REPEATED`; for a claim, `Acquired` again);
+    * raises `StoreUnavailableError` when the store does not answer after the store's own bounded
+      retries, `StoreFullError` when it takes no new claims, and nothing else on purpose;
+    * may suspend only if the colour in use is ``"async"``; ``"sync"`` and ``"any"`` stores write
+      their verbs as coroutine functions too, and those never suspend.
+
+    Subclass it: the methods with a body here are defaults that suit most stores.
+    """
+
+    name: str
+    """Short name for telemetry and messages, such as ``"redis"``."""
+
+    colour: Colour
+    """Whom the verbs serve as they are: ``"sync"`` blocks the calling thread (async callers are
+    off-loaded to worker threads), ``"async"`` needs a running event loop (sync callers are
+    refused), ``"any"`` never waits, or has a `face` for each."""
+
+    def face(self, caller: Caller, /) -> Store:
+        """Return the store to use for callers of this colour; by default the store itself."""
+        del caller
+        return self
+
+    async def open(self) -> None:
+        """Connect and check the server, loudly; calling it is optional, so it is idempotent.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+            StoreVersionError: The server, or the data in it, is of an unsupported version.
+        """
+        return
+
+    async def claim(self, address: str, command: Claim, /) -> Decision:
+        """Apply `protocol.claim` in one atomic step and, over a network, one round trip.
+
+        A claim must be refused (`StoreFullError`) rather than evict a record that is running.
+        """
+        ...
+
+    async def complete(self, address: str, command: Completion, /) -> Standing:
+        """Apply `protocol.complete`, then ring the address's doorbell.
+
+        Must not fail for want of memory: what was claimed must be able to complete.
+        """
+        ...
+
+    async def release(self, address: str, command: Release, /) -> Standing:
+        """Apply `protocol.release`, then ring the address's doorbell."""
+        ...
+
+    async def forget(self, address: str, tombstone: int, /) -> bool:
+        """Apply `protocol.forget` (`tombstone` in milliseconds), then ring the doorbell."""
+        ...
+
+    async def peek(self, address: str, /) -> tuple[Record, int] | None:
+        """Return the record and the store's present time in milliseconds, changing nothing."""
+        ...
+
+    def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
+        """Apply `protocol.beat` to each, in one round trip for all where there is a network.
+
+        A plain, blocking function for every colour: the process's beat thread calls it, and a
+        blocked event loop must not lose a lease. It returns one standing per beat, in order.
+        """
+        ...
+
+    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
+        """Call `ring`, from any thread, whenever the record at `address` may have changed.
+
+        It is called a first time as soon as listening has begun (a change after that moment is
+        not missed), and once more whenever messages may have been lost. It may be called too
+        often, and it must not be called never: a waiter that hears nothing asks again when the
+        owner's lease ends. `watch` itself does not block.
+
+        Returns:
+            A function that stops listening; calling it twice does no harm.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections and files of this face; idempotent. A later verb reopens them."""
+        return
+
+    def after_fork(self) -> None:
+        """Drop, without closing, what a forked child must not share with its parent."""
+        return

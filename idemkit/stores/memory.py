@@ -1,0 +1,183 @@
+"""The embedded default: records in this process's memory, bounded in bytes and in number."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from cachetools import TLRUCache
+
+from .. import protocol
+from ..errors import StoreFullError
+from ..protocol import Kind, Record, State
+from .base import Colour, Store
+from .rings import Rings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..protocol import Beat, Claim, Completion, Decision, Release, Standing
+
+__all__ = ["MemoryStore"]
+
+Answer = TypeVar("Answer")
+Command = TypeVar("Command")
+
+RECORD_OVERHEAD: Final = 700
+"""Bytes a record takes beside its body: its objects, its address, its places in the maps."""
+
+
+def steady_clock() -> Callable[[], int]:
+    """Return a clock of Unix milliseconds that never steps, whatever happens to the host's."""
+    offset = (time.time_ns() - time.monotonic_ns()) // 1_000_000
+    return lambda: time.monotonic_ns() // 1_000_000 + offset
+
+
+class MemoryStore(Store):
+    """Keep records in this process.
+
+    Claims are never evicted. What is done goes at its expiry, or earlier, least recently used
+    first, when the budget is spent; a call whose record was evicted runs again.
+
+    Args:
+        max_bytes: Budget for what is done, in bytes, counting `RECORD_OVERHEAD` per record.
+        max_records: Budget in records, running ones included; None sets no limit.
+        clock: Returns the store's time in Unix milliseconds; for tests.
+
+    Raises:
+        ValueError: A budget is not positive.
+    """
+
+    name: str = "memory"
+    colour: Colour = "any"
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int = 256 * 1024 * 1024,
+        max_records: int | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        if max_bytes <= 0 or (max_records is not None and max_records <= 0):
+            message = "max_bytes and max_records must be positive"
+            raise ValueError(message)
+        self.max_records = max_records
+        self._clock = clock or steady_clock()
+        self._lock = threading.Lock()
+        self._now = self._clock()
+        self._rings = Rings()
+        # In order of expiry, near enough: retention is one constant, and a renewal moves its
+        # record to the end. So the first entries are the only ones worth a look when sweeping.
+        self._running: dict[str, Record] = {}
+        self._settled: TLRUCache[str, Record] = TLRUCache(
+            maxsize=max_bytes, ttu=_expiry, timer=lambda: self._now, getsizeof=_size
+        )
+
+    def __len__(self) -> int:
+        return len(self._running) + len(self._settled)
+
+    async def claim(self, address: str, command: Claim, /) -> Decision:
+        """Apply `protocol.claim`; refuse when all records are running and none may be added."""
+        with self._lock:
+            record = self._find(address)
+            decision, after = protocol.claim(record, command, self._now)
+            if after is not record and after is not None:
+                self._admit(address)
+                self._put(address, after)
+        return decision
+
+    async def complete(self, address: str, command: Completion, /) -> Standing:
+        """Apply `protocol.complete`; a body beyond the whole budget is kept as oversized."""
+        if len(command.body) + RECORD_OVERHEAD > self._settled.maxsize:
+            command = replace(command, kind=Kind.OVERSIZED, body=b"")
+        return self._apply(address, protocol.complete, command)
+
+    async def release(self, address: str, command: Release, /) -> Standing:
+        """Apply `protocol.release`."""
+        return self._apply(address, protocol.release, command)
+
+    async def forget(self, address: str, tombstone: int, /) -> bool:
+        """Apply `protocol.forget`."""
+        return self._apply(address, protocol.forget, tombstone)
+
+    async def peek(self, address: str, /) -> tuple[Record, int] | None:
+        """Return the record and the time."""
+        with self._lock:
+            record = self._find(address)
+            return None if record is None else (record, self._now)
+
+    def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
+        """Apply `protocol.beat` to each."""
+        return [self._apply(address, protocol.beat, command) for address, command in beats]
+
+    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
+        """Listen; in one process that begins at once."""
+        stop = self._rings.add(address, ring)
+        ring()
+        return stop
+
+    def after_fork(self) -> None:
+        """Start empty: the parent owns what runs, and its memory is no longer ours."""
+        self._lock = threading.Lock()
+        self._rings = Rings()
+        self._running.clear()
+        self._settled.clear()
+
+    def _apply(
+        self,
+        address: str,
+        rule: Callable[[Record | None, Command, int], tuple[Answer, Record | None]],
+        command: Command,
+    ) -> Answer:
+        with self._lock:
+            record = self._find(address)
+            answer, after = rule(record, command, self._now)
+            if after is not record and after is not None:
+                self._put(address, after)
+        self._rings.ring(address)
+        return answer
+
+    def _find(self, address: str) -> Record | None:
+        """Look up a record, and set the one moment that all of this verb happens at."""
+        self._now = self._clock()
+        try:
+            return self._running.get(address) or self._settled[address]
+        except KeyError:
+            return None
+
+    def _admit(self, address: str) -> None:
+        """Make room for one more claim, or refuse it."""
+        self._sweep()
+        if self.max_records is None or address in self._running:
+            return
+        if len(self._running) >= self.max_records:
+            message = f"all {self.max_records} records of the memory store are running"
+            raise StoreFullError(message)
+
+    def _sweep(self) -> None:
+        """Drop claims nobody renewed for their whole retention, at most two per claim."""
+        for address in list(islice(self._running, 2)):
+            if self._running[address].expires_at <= self._now:
+                del self._running[address]
+
+    def _put(self, address: str, record: Record) -> None:
+        self._running.pop(address, None)
+        if record.state is State.RUNNING:
+            self._settled.pop(address, None)
+            self._running[address] = record
+        else:
+            self._settled[address] = record
+        if self.max_records is not None:
+            while self._settled and len(self) > self.max_records:
+                self._settled.popitem()
+
+
+def _expiry(_address: str, record: Record, _now: float) -> float:
+    return record.expires_at
+
+
+def _size(record: Record) -> int:
+    return RECORD_OVERHEAD + (0 if record.recorded is None else len(record.recorded.body))

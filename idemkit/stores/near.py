@@ -1,0 +1,118 @@
+"""A near cache: finished outcomes of a far store, kept a while in this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from cachetools import TLRUCache
+
+from ..protocol import Done
+from .base import Caller, Colour, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing
+
+__all__ = ["NearStore"]
+
+
+class _Near:
+    """What both faces of a near cache share."""
+
+    def __init__(self, size: int, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.outcomes: TLRUCache[str, tuple[bytes, Recorded, float]] = TLRUCache(
+            maxsize=size, ttu=lambda _address, kept, _now: kept[2], timer=clock
+        )
+
+
+class NearStore(Store):
+    """Answer claims on finished calls from this process's memory, and all else from the far store.
+
+    An outcome that somebody forgets elsewhere is still replayed here until its ttl ends: do not
+    use it where `forget` must take hold everywhere at once.
+
+    Args:
+        far: The store behind.
+        size: Outcomes to keep, in records.
+        clock: Monotonic seconds; for tests.
+    """
+
+    def __init__(
+        self, far: Store, *, size: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._far = far
+        self._near = _Near(size, clock)
+        self.name: str = far.name
+        self.colour: Colour = far.colour
+
+    def face(self, caller: Caller, /) -> Store:
+        """Return a near cache on the far store's face, with the same outcomes in it."""
+        face = NearStore(self._far.face(caller), size=1, clock=self._near.clock)
+        face._near = self._near
+        return face
+
+    async def open(self) -> None:
+        """Open the far store."""
+        await self._far.open()
+
+    async def claim(self, address: str, command: Claim, /) -> Decision:
+        """Answer from memory what is finished and has the same fingerprint."""
+        kept = self._kept(address, command.fingerprint)
+        if kept is not None:
+            return kept
+        decision = await self._far.claim(address, command)
+        if isinstance(decision, Done):
+            self._keep(address, command.fingerprint, decision)
+        return decision
+
+    async def complete(self, address: str, command: Completion, /) -> Standing:
+        """Pass on; the first replay fetches what was really recorded."""
+        return await self._far.complete(address, command)
+
+    async def release(self, address: str, command: Release, /) -> Standing:
+        """Pass on."""
+        return await self._far.release(address, command)
+
+    async def forget(self, address: str, tombstone: int, /) -> bool:
+        """Forget here and there."""
+        with self._near.lock:
+            self._near.outcomes.pop(address, None)
+        return await self._far.forget(address, tombstone)
+
+    async def peek(self, address: str, /) -> tuple[Record, int] | None:
+        """Look at the far record."""
+        return await self._far.peek(address)
+
+    def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
+        """Pass on."""
+        return self._far.beat(beats)
+
+    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
+        """Listen at the far store."""
+        return self._far.watch(address, ring)
+
+    async def close(self) -> None:
+        """Close the far store."""
+        await self._far.close()
+
+    def after_fork(self) -> None:
+        """Keep the outcomes, which are true in the child too, behind a lock of its own."""
+        self._near.lock = threading.Lock()
+        self._far.after_fork()
+
+    def _kept(self, address: str, fingerprint: bytes) -> Done | None:
+        with self._near.lock:
+            kept = self._near.outcomes.get(address)
+        if kept is None or kept[0] != fingerprint:
+            return None
+        return Done(kept[1], max(int((kept[2] - self._near.clock()) * 1000), 1))
+
+    def _keep(self, address: str, fingerprint: bytes, done: Done) -> None:
+        until = self._near.clock() + done.left / 1000
+        with self._near.lock:
+            self._near.outcomes[address] = (fingerprint, done.recorded, until)

@@ -1,0 +1,213 @@
+"""Listening for doorbells: one pub/sub connection for all waiters of a process, in one thread.
+
+The thread sleeps until the server or a waiter has something for it; nothing is ever polled.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import selectors
+import socket
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from ...protocol import retry_delay
+from .wire import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .sources import BlockingConnection
+
+__all__ = ["Hub"]
+
+_log: Final = logging.getLogger("idemkit")
+
+Rings: TypeAlias = "dict[bytes, dict[int, Callable[[], None]]]"
+
+
+class Hub:
+    """Who watches which channel.
+
+    Args:
+        connect: Makes a blocking connection, not yet connected.
+    """
+
+    def __init__(self, connect: Callable[[], BlockingConnection]) -> None:
+        self._connect = connect
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget everybody: who watched was a thread or a task of the parent."""
+        self._lock = threading.Lock()
+        self._rings: Rings = {}
+        self._numbers = itertools.count()
+        self._listener: Listener | None = None
+
+    def watch(self, channel: bytes, ring: Callable[[], None]) -> Callable[[], None]:
+        """Ring as soon as listening has begun, on every message, and after every gap."""
+        with self._lock:
+            number = next(self._numbers)
+            self._rings.setdefault(channel, {})[number] = ring
+            if self._listener is None:
+                self._listener = Listener(self._lock, self._rings, self._connect)
+            already_listening = self._listener.note(channel)
+        if already_listening:
+            _ring(ring)
+        return partial(self._unwatch, channel, number)
+
+    def _unwatch(self, channel: bytes, number: int) -> None:
+        with self._lock:
+            rings = self._rings.get(channel, {})
+            rings.pop(number, None)
+            if not rings and self._rings.pop(channel, None) is not None and self._listener:
+                self._listener.note(channel)
+
+    def rest(self) -> None:
+        """End the thread and its connection if nobody watches."""
+        with self._lock:
+            if self._rings or self._listener is None:
+                return
+            listener, self._listener = self._listener, None
+            listener.stop()
+        listener.join()
+
+
+class Listener:
+    """The thread, its connection, and what that has subscribed to.
+
+    Args:
+        lock: Guards `rings` and everything here that two threads see.
+        rings: Who watches which channel.
+        connect: Makes a blocking connection, not yet connected.
+    """
+
+    def __init__(
+        self, lock: threading.Lock, rings: Rings, connect: Callable[[], BlockingConnection]
+    ) -> None:
+        self._lock = lock
+        self._rings = rings
+        self._connect = connect
+        self._changed: list[bytes] = []
+        self._subscribed: set[bytes] = set()
+        self._heard: set[bytes] = set()
+        self._stopping = False
+        self._failures = 0
+        self._woken, self._waker = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="idemkit-doorbell", daemon=True)
+        self._thread.start()
+
+    def note(self, channel: bytes) -> bool:
+        """Take up a channel that has gained its first or lost its last watcher, under the lock.
+
+        Returns:
+            Whether the channel is being listened to already.
+        """
+        if not self._changed:
+            self._waker.send(b"\0")
+        self._changed.append(channel)
+        return channel in self._heard
+
+    def stop(self) -> None:
+        """Ask the thread to end, under the lock."""
+        self._stopping = True
+        self._waker.send(b"\0")
+
+    def join(self) -> None:
+        """Wait a moment for the thread to end, unless it is the caller."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout=1)
+
+    def _run(self) -> None:
+        with self._woken, self._waker, selectors.DefaultSelector() as selector:
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self._stopping:
+                self._listen_until_broken(selector)
+
+    def _listen_until_broken(self, selector: selectors.BaseSelector) -> None:
+        connection = self._connect()
+        try:
+            connection.connect()
+            self._listen(connection, selector)
+        except Exception as error:  # noqa: BLE001 - whatever it is, waiters need the next try
+            self._complain(error)
+        finally:
+            self._lose(connection)
+        if not self._stopping:
+            self._pause(selector)
+
+    def _complain(self, error: Exception) -> None:
+        if self._failures == 0:
+            _log.warning(
+                "lost the Redis connection that listens for doorbells; until it is back, "
+                "waiters ask again when a lease ends",
+                extra={"error": str(error)},
+            )
+        self._failures += 1
+
+    def _lose(self, connection: BlockingConnection) -> None:
+        connection.disconnect()
+        with self._lock:
+            self._subscribed.clear()
+            self._heard.clear()
+
+    def _pause(self, selector: selectors.BaseSelector) -> None:
+        with self._lock:
+            wanted = bool(self._rings)
+        delay = retry_delay(self._failures - 1, random.random())  # noqa: S311 - spreads retries
+        # With nobody to listen for, there is no hurry: the next watcher wakes the thread.
+        selector.select(delay if wanted else None)
+
+    def _listen(self, connection: BlockingConnection, selector: selectors.BaseSelector) -> None:
+        with self._lock:
+            self._changed.extend(self._rings)
+        # The one private name used here: to sleep on it and on the waker together.
+        sock = connection._sock  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        selector.register(sock, selectors.EVENT_READ)
+        try:
+            while not self._stopping:
+                self._send_changes(connection)
+                self._hear_all(connection)
+                for key, _ in selector.select():
+                    if key.fileobj is self._woken:
+                        self._woken.recv(4096)
+        finally:
+            selector.unregister(sock)
+
+    def _send_changes(self, connection: BlockingConnection) -> None:
+        with self._lock:
+            changed, self._changed = set(self._changed), []
+            gained = [c for c in changed if c in self._rings and c not in self._subscribed]
+            dropped = [c for c in changed if c not in self._rings and c in self._subscribed]
+            self._subscribed.update(gained)
+            self._subscribed.difference_update(dropped)
+            self._heard.difference_update(dropped)
+        commands = [(b"SUBSCRIBE", gained), (b"UNSUBSCRIBE", dropped)]
+        for verb, channels in commands:
+            if channels:
+                connection.send_packed_command([packed(verb, *channels)], check_health=False)
+
+    def _hear_all(self, connection: BlockingConnection) -> None:
+        while connection.can_read(timeout=0):
+            kind, channel, _ = connection.read_response(disable_decoding=True)
+            if kind != b"unsubscribe":
+                self._hear(kind, channel)
+
+    def _hear(self, kind: bytes, channel: bytes) -> None:
+        self._failures = 0
+        with self._lock:
+            if kind == b"subscribe":
+                self._heard.add(channel)
+            rings = list(self._rings.get(channel, {}).values())
+        for ring in rings:
+            _ring(ring)
+
+
+def _ring(ring: Callable[[], None]) -> None:
+    try:
+        ring()
+    except Exception:  # noqa: BLE001 - the other waiters' bells must ring
+        _log.exception("a doorbell's callback failed")

@@ -1,0 +1,27 @@
+-- Begins every script. ARGV[1] is the time in milliseconds, or '' for the server's own clock.
+local now
+if ARGV[1] == '' then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+else
+  now = tonumber(ARGV[1])
+end
+
+local fv, st, tk, fp, ep, at, ab, lx, xp, oa, oc, of, og, oh, ov = unpack(redis.call('HMGET',
+  KEYS[1], 'fv', 'st', 'tk', 'fp', 'ep', 'at', 'ab', 'lx', 'xp', 'oa', 'oc', 'of', 'og', 'oh', 'ov'))
+if fv and fv ~= '1' then return redis.error_reply('IDEMFORMAT ' .. fv) end
+
+local situation
+if not st or now >= tonumber(xp) then situation = 'absent'
+elseif st == 'D' then situation = now < tonumber(of) and 'done' or 'stale'
+elseif st == 'R' then situation = now < tonumber(lx) and 'running' or 'abandoned'
+elseif st == 'F' then situation = 'failed'
+else situation = 'forgotten' end
+
+-- What Lua itself makes of a number has an exponent from 1e14 on.
+local function whole(number) return string.format('%.0f', number) end
+
+local function standing_of_loser()
+  if situation == 'absent' then return 'gone' end
+  return situation == 'forgotten' and 'forgotten' or 'superseded'
+end

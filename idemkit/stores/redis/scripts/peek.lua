@@ -1,0 +1,3 @@
+-- ARGV: now
+if situation == 'absent' then return false end
+return {whole(now), redis.call('HGETALL', KEYS[1])}

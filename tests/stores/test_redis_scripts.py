@@ -1,0 +1,207 @@
+"""Tests of `idemkit.stores.redis.wire` and of the scripts: they are the rules, word for word."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from idemkit import protocol
+from idemkit.core.colour import drive
+from idemkit.errors import StoreVersionError
+from idemkit.protocol import (
+    Acquired,
+    Beat,
+    Claim,
+    Completion,
+    Grant,
+    Kind,
+    Record,
+    Release,
+    Situation,
+    State,
+    Terms,
+    classify,
+)
+from idemkit.stores.redis import RedisStore
+from idemkit.stores.redis.wire import COMPLETE, packed
+from tests.commands import claim, completion, grant
+from tests.servers import Server
+
+START = 1_800_000_000_000
+STEPS = 400
+
+
+@dataclass
+class Clock:
+    """A clock that a test moves; long steps, for records also end on the server's own clock."""
+
+    now: int = START
+
+    def __call__(self) -> int:
+        """Return the time in milliseconds."""
+        return self.now
+
+
+@dataclass
+class Model:
+    """The pure rules beside the server: every command goes to both, and both answers count."""
+
+    store: RedisStore
+    clock: Clock
+    randomly: random.Random
+    record: Record | None = None
+    grants: list[Grant] = field(default_factory=list)
+    last: Callable[[], tuple[Any, Any]] | None = None
+
+    def step(self) -> tuple[Any, Any]:
+        """Send one random command, or the last one again; return both sides' answers."""
+        if self.last is None or self.randomly.random() > 0.15:
+            commands = [self.claim, self.claim, self.beat, self.complete, self.release, self.forget]
+            self.last = self.randomly.choice(commands)()
+        return self.last()
+
+    def move_clock(self) -> None:
+        """Let time pass, jump far, or step back."""
+        self.clock.now += self.randomly.choice([0, 0, 1, 20_000, 40_000, 90_000, 500_000, -10_000])
+
+    def _sent(
+        self, rule: Callable[..., tuple[Any, Record | None]], ask: Callable[[Any], Any], sent: Any
+    ) -> Callable[[], tuple[Any, Any]]:
+        def send() -> tuple[Any, Any]:
+            expected, self.record = rule(self.record, sent, self.clock.now)
+            if isinstance(sent, Claim) and isinstance(expected, Acquired):
+                self.grants.append(grant(sent, expected))
+            return expected, ask(sent)
+
+        return send
+
+    def terms(self) -> Terms:
+        return Terms(
+            lease=self.randomly.choice([30_000, 60_000]),
+            retention=self.randomly.choice([100_000, 86_400_000]),
+            take_over=self.randomly.random() < 0.8,
+            max_attempts=self.randomly.choice([2, 5]),
+        )
+
+    def granted(self) -> Grant:
+        if self.grants and self.randomly.random() < 0.95:
+            return self.randomly.choice(self.grants[-3:])
+        return Grant(self.randomly.randbytes(16), b"f", self.clock.now, 1, 0, self.terms())
+
+    def chance(self) -> bool:
+        return self.randomly.random() < 0.5
+
+    def claim(self) -> Callable[[], tuple[Any, Any]]:
+        token = self.randomly.choice([self.granted().token, self.randomly.randbytes(16)])
+        fingerprint = self.randomly.choice([b"f", b"f", b"f", b"\x00\n"])
+        sent = Claim(token, fingerprint, self.terms())
+        return self._sent(protocol.claim, lambda it: drive(self.store.claim("a", it)), sent)
+
+    def beat(self) -> Callable[[], tuple[Any, Any]]:
+        sent = Beat(self.granted(), self.chance())
+        return self._sent(protocol.beat, lambda it: self.store.beat([("a", it)])[0], sent)
+
+    def complete(self) -> Callable[[], tuple[Any, Any]]:
+        sent = Completion(
+            self.granted(),
+            self.randomly.choice(list(Kind)),
+            self.randomly.choice(["json", 'a"\n\x00é']),
+            self.randomly.randbytes(self.randomly.choice([0, 1, 50])),
+            self.randomly.choice(["", "00-ab-cd-01"]),
+            self.randomly.choice([50_000, 1_000_000]),
+            self.randomly.choice([0, 100_000]),
+            self.chance(),
+        )
+        return self._sent(protocol.complete, lambda it: drive(self.store.complete("a", it)), sent)
+
+    def release(self) -> Callable[[], tuple[Any, Any]]:
+        retention = self.randomly.choice([50_000, 3_600_000])
+        sent = Release(self.granted(), "ValueError", self.chance(), retention)
+        return self._sent(protocol.release, lambda it: drive(self.store.release("a", it)), sent)
+
+    def forget(self) -> Callable[[], tuple[Any, Any]]:
+        return self._sent(protocol.forget, lambda it: drive(self.store.forget("a", it)), 60_000)
+
+    def kept(self) -> tuple[Record, int] | None:
+        """Return what `peek` should."""
+        if self.record is None or classify(self.record, self.clock.now) is Situation.ABSENT:
+            return None
+        return self.record, self.clock.now
+
+
+@pytest.fixture
+def clocked(server: Server, prefix: str) -> Iterator[tuple[RedisStore, Clock]]:
+    """Return a store whose time the test decides."""
+    clock = Clock()
+    store = RedisStore(server.url, prefix=prefix, clock=clock)
+    yield store, clock
+    drive(store.close())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_scripts_follow_the_rules(clocked: tuple[RedisStore, Clock], seed: int) -> None:
+    """Random commands, some sent twice, while time jumps: same answers and same records."""
+    store, clock = clocked
+    model = Model(store, clock, random.Random(seed))
+    for _ in range(STEPS):
+        expected, actual = model.step()
+        assert expected == actual
+        model.move_clock()
+        assert model.kept() == drive(store.peek("a"))
+
+
+def test_server_time(redis_store: RedisStore, server: Server) -> None:
+    """Without a clock of the test's, the time is the server's."""
+    before, _ = server.do("TIME")
+    drive(redis_store.claim("a", claim()))
+    _, now = drive(redis_store.peek("a")) or (None, 0)
+    after, _ = server.do("TIME")
+    assert before <= now // 1000 <= after
+
+
+def test_record_goes_when_it_expires(redis_store: RedisStore, server: Server, prefix: str) -> None:
+    """The server itself drops a record at its end."""
+    command = claim(retention=70_000)
+    owned = grant(command, drive(redis_store.claim("a", command)))
+    running = server.do("PTTL", f"{prefix}:{{a}}:r")
+    drive(redis_store.complete("a", completion(owned, ttl=40_000, stale=10_000)))
+    done = server.do("PTTL", f"{prefix}:{{a}}:r")
+    assert (True, True) == (60_000 < running <= 70_000, 40_000 < done <= 50_000)
+
+
+def test_format_is_pinned(server: Server, redis_store: RedisStore, prefix: str) -> None:
+    """A record that release 0.1 wrote stays readable."""
+    now = server.do("TIME")[0] * 1000
+    fields: dict[str, str | bytes | int] = {
+        **{"fv": 1, "st": "D", "tk": b"\xfftoken", "fp": b"\n", "ep": 7, "at": 2, "ab": 1},
+        **{"lx": 9, "xp": now + 60_000, "er": "KeyError", "oa": 2, "oc": now, "of": now + 50_000},
+        **{"og": now + 60_000, "oh": '["error","json","00-ab"]', "ov": b"\x00\nbody"},
+    }
+    server.do("HSET", f"{prefix}:{{a}}:r", *(word for pair in fields.items() for word in pair))
+    record, _ = drive(redis_store.peek("a")) or (None, 0)
+    outcome = protocol.Recorded(
+        Kind.ERROR, "json", b"\x00\nbody", "00-ab", 2, now, now + 50_000, now + 60_000
+    )
+    expected = Record(
+        State.DONE, b"\xfftoken", b"\n", 7, 2, 1, 9, now + 60_000, outcome, "KeyError"
+    )
+    assert expected == record
+
+
+def test_newer_format_is_refused(server: Server, redis_store: RedisStore, prefix: str) -> None:
+    """A record of a newer release is an explicit error, not a guess."""
+    server.do("HSET", f"{prefix}:{{a}}:r", "fv", "2", "st", "D")
+    with pytest.raises(StoreVersionError, match="format 2"):
+        drive(redis_store.claim("a", claim()))
+
+
+def test_packed() -> None:
+    """A command is packed as the server reads it."""
+    assert packed(b"GET", b"a\r\n") == b"*2\r\n$3\r\nGET\r\n$3\r\na\r\n\r\n"
+
+
+def test_script_keeps_its_flags_first() -> None:
+    """The line that lets a script finish work without memory stands before the common head."""
+    assert COMPLETE.source.startswith(b"#!lua flags=allow-oom\n-- Begins every script")
