@@ -152,6 +152,14 @@ class Guard(ABC):
             identifiers={},
         )
 
+    def _ask(
+        self, args: Args, kwargs: Kwargs, receiver: Receiver | None
+    ) -> tuple[_Bound, Call, Replay | None]:
+        """Tell which call this is, and its outcome if that is known without asking anybody."""
+        bound = self.bound()
+        call = self.identified(bound, args, kwargs, receiver)
+        return bound, call, bound.engine.recall(call)
+
     def identified(
         self, bound: _Bound, args: Args, kwargs: Kwargs, receiver: Receiver | None
     ) -> Call:
@@ -194,11 +202,13 @@ class SyncGuard(Guard):
 
     def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
-        return _value(*self._come(args, kwargs, receiver))
+        bound, call, known = self._ask(args, kwargs, receiver)
+        return _value(bound, known or self._begin(bound, call, args, kwargs))
 
     def outcome(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Outcome[Any]:
         """Run or replay, and return the `Outcome`."""
-        return _outcome(*self._come(args, kwargs, receiver))
+        bound, call, known = self._ask(args, kwargs, receiver)
+        return _outcome(bound, known or self._begin(bound, call, args, kwargs))
 
     def peek(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
@@ -214,20 +224,18 @@ class SyncGuard(Guard):
         call = self.identified(bound, args, kwargs, receiver)
         return drive(bound.engine.forget(call, bound.policy))
 
-    def _come(
-        self, args: Args, kwargs: Kwargs, receiver: Receiver | None
-    ) -> tuple[_Bound, Replay | Outcome[Any]]:
-        bound = self.bound()
-        call = self.identified(bound, args, kwargs, receiver)
+    def _begin(
+        self, bound: _Bound, call: Call, args: Args, kwargs: Kwargs
+    ) -> Replay | Outcome[Any]:
         try:
             begun = drive(bound.engine.begin(call, bound.policy))
         except StoreError as error:
             if bound.policy.fallback is None:
                 raise
-            return bound, fallback_outcome(call, bound.policy.fallback(error, *args, **kwargs))
+            return fallback_outcome(call, bound.policy.fallback(error, *args, **kwargs))
         if type(begun) is Replay:
-            return bound, begun
-        return bound, self._execute(bound, cast("Execution", begun), args, kwargs)
+            return begun
+        return self._execute(bound, cast("Execution", begun), args, kwargs)
 
     def _execute(
         self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
@@ -269,13 +277,15 @@ class AsyncGuard(Guard):
 
     async def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
-        return _value(*await self._come(args, kwargs, receiver))
+        bound, call, known = self._ask(args, kwargs, receiver)
+        return _value(bound, known or await self._begin(bound, call, args, kwargs))
 
     async def outcome(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
     ) -> Outcome[Any]:
         """Run or replay, and return the `Outcome`."""
-        return _outcome(*await self._come(args, kwargs, receiver))
+        bound, call, known = self._ask(args, kwargs, receiver)
+        return _outcome(bound, known or await self._begin(bound, call, args, kwargs))
 
     async def peek(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
@@ -291,21 +301,19 @@ class AsyncGuard(Guard):
         call = self.identified(bound, args, kwargs, receiver)
         return await bound.engine.forget(call, bound.policy)
 
-    async def _come(
-        self, args: Args, kwargs: Kwargs, receiver: Receiver | None
-    ) -> tuple[_Bound, Replay | Outcome[Any]]:
-        bound = self.bound()
-        call = self.identified(bound, args, kwargs, receiver)
+    async def _begin(
+        self, bound: _Bound, call: Call, args: Args, kwargs: Kwargs
+    ) -> Replay | Outcome[Any]:
         try:
             begun = await bound.engine.begin(call, bound.policy)
         except StoreError as error:
             if bound.policy.fallback is None:
                 raise
             value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
-            return bound, fallback_outcome(call, value)
+            return fallback_outcome(call, value)
         if type(begun) is Replay:
-            return bound, begun
-        return bound, await self._execute(bound, cast("Execution", begun), args, kwargs)
+            return begun
+        return await self._execute(bound, cast("Execution", begun), args, kwargs)
 
     async def _execute(
         self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs

@@ -1,9 +1,8 @@
-"""A proxy on this machine that loses, delays and cuts what passes through it."""
+"""A proxy on this machine that loses and cuts what passes through it."""
 
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,12 +19,11 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}"
-        self.delay = 0.0
         self._drop = {"request": 0, "reply": 0}
         self._cut_instead = False
+        self._refusing = False
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self.accepted = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def drop_requests(self, count: int, *, cut: bool = True) -> None:
@@ -45,6 +43,11 @@ class Proxy:
         for end in cutting:
             _close(end)
 
+    def refuse(self, refusing: bool) -> None:
+        """Cut every connection and let none through, or let them through again."""
+        self._refusing = refusing
+        self.cut()
+
     def close(self) -> None:
         """Cut everything and accept nothing more."""
         _close(self._listener)
@@ -57,12 +60,10 @@ class Proxy:
                 self._join(client)
 
     def _join(self, client: socket.socket) -> None:
-        try:
-            server = socket.create_connection(("127.0.0.1", self._target))
-        except OSError:
+        if self._refusing:
             _close(client)
             return
-        self.accepted += 1
+        server = socket.create_connection(("127.0.0.1", self._target))
         with self._lock:
             self._sockets += [client, server]
         for source, target, kind in ((client, server, "request"), (server, client, "reply")):
@@ -72,8 +73,6 @@ class Proxy:
     def _pump(self, source: socket.socket, target: socket.socket, kind: str) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(1 << 16):
-                if self.delay:
-                    time.sleep(self.delay)
                 if self._passes(kind):
                     target.sendall(chunk)
                 elif self._cut_instead:

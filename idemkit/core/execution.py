@@ -222,6 +222,8 @@ def refuse_reentry(call: Call) -> None:
     Raises:
         ReentrantCallError: A call with the same key is running around this one.
     """
+    if _current.get() is None:  # nothing runs around most calls, and every call asks
+        return
     if any(execution.address == call.address for execution in _running()):
         message = (
             f"{call.operation} was called with the same key from inside its own execution, and "

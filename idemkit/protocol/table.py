@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from .values import State
 
@@ -132,18 +132,13 @@ def classify(record: Record | None, now: int) -> Situation:
     """Say what situation a record is in at `now`."""
     if record is None or now >= record.expires_at:
         return Situation.ABSENT
-    match record.state:
-        case State.DONE:
-            fresh = record.recorded is not None and now < record.recorded.expires_at
-            return Situation.DONE if fresh else Situation.STALE
-        case State.RUNNING:
-            return Situation.RUNNING if now < record.lease_until else Situation.ABANDONED
-        case State.FAILED:
-            return Situation.FAILED
-        case State.FORGOTTEN:
-            return Situation.FORGOTTEN
-        case _:
-            assert_never(record.state)
+    state = record.state
+    if state is State.DONE:
+        fresh = record.recorded is not None and now < record.recorded.expires_at
+        return Situation.DONE if fresh else Situation.STALE
+    if state is State.RUNNING:
+        return Situation.RUNNING if now < record.lease_until else Situation.ABANDONED
+    return Situation.FAILED if state is State.FAILED else Situation.FORGOTTEN
 
 
 def decide(verb: Verb, situation: Situation, *, own: bool) -> Move:

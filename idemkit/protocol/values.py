@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 __all__ = [
     "Acquired",
@@ -88,9 +88,8 @@ class Terms:
     durability: Durability = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Ask for the exclusive right to run.
+class Claim(NamedTuple):
+    """Ask for the exclusive right to run. (A tuple because one is made per call.)
 
     Args:
         token: Made by the caller once per call; 16 bytes that nobody else has.
@@ -252,9 +251,8 @@ class Running:
     left: int
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The outcome is known, and stays so for `left` milliseconds."""
+class Done(NamedTuple):
+    """The outcome is known, and stays so for `left` milliseconds. (A tuple, as `Claim` is.)"""
 
     recorded: Recorded
     left: int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Record, Release, Standing
+    from ..protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing
 
 __all__ = ["Caller", "Colour", "Store"]
 
@@ -55,6 +55,14 @@ class Store(Protocol):
             StoreVersionError: The server, or the data in it, is of an unsupported version.
         """
         return
+
+    def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
+        """Return an outcome that this process knows without asking anybody, or None.
+
+        It must be what a claim with this fingerprint would answer `Done` with. Never blocks.
+        """
+        del address, fingerprint
+        return None
 
     async def claim(self, address: str, command: Claim, /) -> Decision:
         """Apply `protocol.claim` in one atomic step and, over a network, one round trip.

@@ -8,23 +8,26 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from cachetools import TLRUCache
+from cachetools import Cache, TLRUCache
 
 from .. import protocol
 from ..errors import StoreFullError
-from ..protocol import Kind, Record, State
+from ..protocol import Kind, Record, Situation, State, classify
 from .base import Colour, Store
 from .rings import Rings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Release, Standing
+    from ..protocol import Beat, Claim, Completion, Decision, Recorded, Release, Standing
 
 __all__ = ["MemoryStore"]
 
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
+
+# What a TLRUCache would also do at a look: move the record to the young end, and check its expiry.
+_look: Final = Cache.__getitem__
 
 RECORD_OVERHEAD: Final = 700
 """Bytes a record takes beside its body: its objects, its address, its places in the maps."""
@@ -68,6 +71,7 @@ class MemoryStore(Store):
         self._clock = clock or steady_clock()
         self._lock = threading.Lock()
         self._now = self._clock()
+        self._crowded = False
         self._rings = Rings()
         # In order of expiry, near enough: retention is one constant, and a renewal moves its
         # record to the end. So the first entries are the only ones worth a look when sweeping.
@@ -78,6 +82,20 @@ class MemoryStore(Store):
 
     def __len__(self) -> int:
         return len(self._running) + len(self._settled)
+
+    def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
+        """Look the outcome up, without the lock: one look at a dictionary is one step."""
+        try:
+            record = _look(self._settled, address)
+        except KeyError:
+            return None
+        if record.fingerprint != fingerprint:
+            return None
+        if classify(record, self._clock()) is not Situation.DONE:
+            return None
+        if self._crowded:
+            self._touch(address)
+        return record.recorded
 
     async def claim(self, address: str, command: Claim, /) -> Decision:
         """Apply `protocol.claim`; refuse when all records are running and none may be added."""
@@ -148,6 +166,11 @@ class MemoryStore(Store):
         except KeyError:
             return None
 
+    def _touch(self, address: str) -> None:
+        """Take note that a record was used, now that some will soon have to go."""
+        with self._lock:
+            self._find(address)
+
     def _admit(self, address: str) -> None:
         """Make room for one more claim, or refuse it."""
         self._sweep()
@@ -173,6 +196,12 @@ class MemoryStore(Store):
         if self.max_records is not None:
             while self._settled and len(self) > self.max_records:
                 self._settled.popitem()
+        self._crowded = self._is_crowded()
+
+    def _is_crowded(self) -> bool:
+        """Say whether the budget is half spent; before that, what was used last does not matter."""
+        by_bytes = self._settled.currsize * 2 > self._settled.maxsize
+        return by_bytes or (self.max_records is not None and len(self) * 2 > self.max_records)
 
 
 def _expiry(_address: str, record: Record, _now: float) -> float:

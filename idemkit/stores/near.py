@@ -31,7 +31,7 @@ class _Near:
 
 
 class NearStore(Store):
-    """Answer claims on finished calls from this process's memory, and all else from the far store.
+    """Recall finished calls from this process's memory, and ask the far store for all else.
 
     An outcome that somebody forgets elsewhere is still replayed here until its ttl ends: do not
     use it where `forget` must take hold everywhere at once.
@@ -60,11 +60,14 @@ class NearStore(Store):
         """Open the far store."""
         await self._far.open()
 
+    def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
+        """Return what is kept for this fingerprint."""
+        with self._near.lock:
+            kept = self._near.outcomes.get(address)
+        return kept[1] if kept is not None and kept[0] == fingerprint else None
+
     async def claim(self, address: str, command: Claim, /) -> Decision:
-        """Answer from memory what is finished and has the same fingerprint."""
-        kept = self._kept(address, command.fingerprint)
-        if kept is not None:
-            return kept
+        """Ask the far store, and keep what is finished."""
         decision = await self._far.claim(address, command)
         if isinstance(decision, Done):
             self._keep(address, command.fingerprint, decision)
@@ -104,13 +107,6 @@ class NearStore(Store):
         """Keep the outcomes, which are true in the child too, behind a lock of its own."""
         self._near.lock = threading.Lock()
         self._far.after_fork()
-
-    def _kept(self, address: str, fingerprint: bytes) -> Done | None:
-        with self._near.lock:
-            kept = self._near.outcomes.get(address)
-        if kept is None or kept[0] != fingerprint:
-            return None
-        return Done(kept[1], max(int((kept[2] - self._near.clock()) * 1000), 1))
 
     def _keep(self, address: str, fingerprint: bytes, done: Done) -> None:
         until = self._near.clock() + done.left / 1000

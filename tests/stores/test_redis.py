@@ -397,7 +397,7 @@ def test_replicated(colour: Colour) -> None:
         with running(binaries()["valkey"], *replica_of):
             primary.do("CONFIG", "SET", "repl-diskless-sync-delay", "0")
             wait_until(lambda: primary.do("WAIT", 1, 10) == 1)
-            face = colour(RedisStore(primary.url, ack_timeout=2))
+            face = colour(RedisStore(primary.url, command_timeout=10))
             owned = own(face, durability="replicated")
             second = face.run(face.store.claim("a", claim(OTHER, durability="replicated")))
             face.run(face.store.close())

@@ -38,10 +38,9 @@ class RedisStore(Store):
             taken.
         prefix: What all keys in the server begin with.
         command_timeout: Seconds a command may take, each time it is sent; at most a sixth of the
-            shortest lease.
+            shortest lease. A replica or a disk that a claim's `durability` asks for has a fifth
+            of it to answer.
         max_connections: Connections for threads; who finds none free waits for one.
-        ack_timeout: Seconds to wait for the replica or the disk that a claim's `durability` asks
-            for; less than `command_timeout`.
         clock: For tests: milliseconds to use instead of the server's time.
 
     Raises:
@@ -58,14 +57,13 @@ class RedisStore(Store):
         prefix: str = "idem",
         command_timeout: float = 5.0,
         max_connections: int = 32,
-        ack_timeout: float = 1.0,
         clock: Callable[[], int] | None = None,
     ) -> None:
         server = read_source(source)
         inspection = Inspection()
         self._prefix = prefix.encode()
         self._clock = clock
-        self._ack_commands = _ack_commands(ack_timeout)
+        self._ack_commands = _ack_commands(command_timeout / 5)
         self._inspection = inspection
         self._sync = SyncPort(server, inspection, limit=max_connections, timeout=command_timeout)
         self._async = AsyncPort(server, inspection, timeout=command_timeout)
