@@ -5,21 +5,57 @@ from .core.call import Outcome
 from .core.verdict import Done, NotDone, Unknown
 from .decorator import idempotent
 from .effects import current, side_effect
-from .errors import *  # noqa: F403 - the tree is listed once, in `errors.__all__`
+from .errors import (
+    IdemkitDeprecationWarning,
+    IdemkitWarning,
+    IdempotencyError,
+    InDoubtError,
+    InProgressError,
+    KeyReusedError,
+    MaxRunExceededError,
+    PoisonedError,
+    RecordedError,
+    ReentrantCallError,
+    ResultError,
+    ResultNotSerializableError,
+    ResultUnavailableError,
+    ResultUnreadableError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+    StoreVersionError,
+)
 from .idempotency import Idempotency, configure
 
 __version__ = "0.1.0"
 
-__all__ = [  # noqa: PLE0604 - likewise
+__all__ = [
     "Done",
+    "IdemkitDeprecationWarning",
+    "IdemkitWarning",
     "Idempotency",
+    "IdempotencyError",
+    "InDoubtError",
+    "InProgressError",
+    "KeyReusedError",
+    "MaxRunExceededError",
     "NotDone",
     "Outcome",
+    "PoisonedError",
+    "RecordedError",
+    "ReentrantCallError",
+    "ResultError",
+    "ResultNotSerializableError",
+    "ResultUnavailableError",
+    "ResultUnreadableError",
+    "StoreError",
+    "StoreFullError",
+    "StoreUnavailableError",
+    "StoreVersionError",
     "Unknown",
     "configure",
     "current",
     "errors",
     "idempotent",
     "side_effect",
-    *errors.__all__,
 ]

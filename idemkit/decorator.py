@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from types import FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
 from .core.policy import SETTINGS, Duration, Policy, seconds
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from .core.codecs import Codec
-    from .core.keys import Selection
+    from .core.keys import Receiver, Selection
     from .core.policy import TTL, OnAbandoned, OnDuplicate, OnStoreError
     from .protocol import Durability
     from .surfaces import Binding, Idempotent, IdempotentAsync
@@ -142,9 +142,9 @@ def decorate(
 ) -> Any:
     """Guard `function` with `configuration`, or with whatever is the default at each call."""
     body, binding = _opened(function)
-    inner = _inner(body)
+    inner, bound_to = _inner(body)
     asynchronous = _is_async(inner)
-    guarded = _guarded(body, inner, options, asynchronous=asynchronous)
+    guarded = _guarded(body, inner, options, asynchronous=asynchronous, bound_to=bound_to)
     if "name" not in options and isinstance(inner, FunctionType):
         names.register(guarded.name, inner)
     in_force = default if configuration is None else (lambda: configuration)
@@ -165,11 +165,13 @@ def _opened(function: Any) -> tuple[Callable[..., Any], Binding | None]:
             return function.__func__, "class"
         case FunctionType() if _in_class_body(function):
             return function, "instance"
+        case FunctionType() | MethodType() | BuiltinFunctionType() | functools.partial():
+            return function, None
         case type():
             message = f"@idempotent guards functions; {function.__qualname__} is a class"
             raise TypeError(message)
         case _ if callable(function):
-            return function, None
+            return function.__call__, None  # a method, so that the object's own state counts
         case _:
             message = f"@idempotent guards functions, not {type(function).__qualname__} objects"
             raise TypeError(message)
@@ -180,16 +182,16 @@ def _in_class_body(function: FunctionType) -> bool:
     return bool(around) and not around.endswith("<locals>")
 
 
-def _inner(function: Any) -> Any:
-    """Return the function inside partials and bound methods, after which the operation is named."""
-    while True:
-        match function:
-            case functools.partial():
-                function = function.func
-            case MethodType():
-                function = function.__func__
-            case _:
-                return function
+def _inner(function: Any) -> tuple[Any, Receiver | None]:
+    """Return the function inside partials and bound methods, and what it is bound to.
+
+    The operation is named after it.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not isinstance(function, MethodType):
+        return function, None
+    return function.__func__, "class" if isinstance(function.__self__, type) else "instance"
 
 
 def _is_async(function: Any) -> bool:
@@ -199,12 +201,17 @@ def _is_async(function: Any) -> bool:
             "recorded yet; return a list instead"
         )
         raise TypeError(message)
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - the method itself is what we ask
-    )
+    return inspect.iscoroutinefunction(function)
 
 
-def _guarded(body: Any, inner: Any, options: Options, *, asynchronous: bool) -> Guarded:
+def _guarded(
+    body: Any,
+    inner: Any,
+    options: Options,
+    *,
+    asynchronous: bool,
+    bound_to: Receiver | None,
+) -> Guarded:
     _refuse_unknown(options)
     settings: dict[str, Any] = {name: value for name, value in options.items() if name in SETTINGS}
     if "record_errors" in settings:
@@ -225,14 +232,16 @@ def _guarded(body: Any, inner: Any, options: Options, *, asynchronous: bool) -> 
         window=None if window is None else seconds(window, "window", least=0.001),
         effects=effects,
         attributes=options.get("attributes"),
+        bound_to=bound_to,
     )
-    guarded.identifier("", None)  # likewise
+    guarded.identifier("", bound_to)  # likewise
     return guarded
 
 
 def _default_name(inner: Any) -> str:
-    named = inner if hasattr(inner, "__qualname__") else type(inner)
-    return f"{named.__module__}.{named.__qualname__}"
+    # A spawned worker knows its parent's main module by another name, and must share its keys.
+    module = "__main__" if inner.__module__ == "__mp_main__" else inner.__module__
+    return f"{module}.{inner.__qualname__}"
 
 
 def _refuse_unknown(options: Mapping[str, Any]) -> None:

@@ -60,6 +60,7 @@ class Guarded:
         window: Seconds per time bucket, or None.
         effects: Called with the result after success.
         attributes: Says on the same arguments what telemetry should add.
+        bound_to: What the function is bound to already, where it came as a bound method.
     """
 
     function: Callable[..., Any]
@@ -73,6 +74,7 @@ class Guarded:
     window: float | None = None
     effects: Sequence[Callable[[Any], Any]] = ()
     attributes: Callable[..., Mapping[str, Any] | None] | None = None
+    bound_to: Receiver | None = None
 
     def identifier(self, namespace: str, receiver: Receiver | None) -> Identifier:
         """Return what tells this function's keys in a namespace."""
@@ -82,7 +84,7 @@ class Guarded:
             key=self.key,
             fingerprint=self.fingerprint,
             ignore=self.ignore,
-            receiver=receiver,
+            receiver=receiver or self.bound_to,
         )
 
 

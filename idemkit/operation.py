@@ -15,6 +15,7 @@ from .core.engine import Engine
 from .core.flights import Flights
 from .core.lease import keeper
 from .core.policy import SETTINGS, Policy
+from .core.wiring import Wiring
 from .errors import IdemkitWarning
 from .stores.memory import MemoryStore
 from .stores.near import NearStore
@@ -99,13 +100,14 @@ class Configuration:
         await self.aclose()
 
     def _engine(self, caller: Caller) -> Engine:
-        return Engine(
-            pair(self.store, caller),
+        wiring = Wiring(
+            store=pair(self.store, caller),
             frame=SYNC if caller == "sync" else ASYNC,
             flights=self._flights,
             keeper=keeper,
             parting=self._parting(),
         )
+        return Engine(wiring)
 
     def _parting(self) -> Store | None:
         try:

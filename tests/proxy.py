@@ -21,19 +21,22 @@ class Proxy:
         self.url = f"redis://127.0.0.1:{self.port}"
         self._drop = {"request": 0, "reply": 0}
         self._cut_instead = False
+        self._containing = b""
         self._refusing = False
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def drop_requests(self, count: int, *, cut: bool = True) -> None:
-        """Lose the next requests, and cut their connections unless told to leave them open."""
-        self._cut_instead = cut
+    def drop_requests(self, count: int, *, containing: bytes = b"") -> None:
+        """Lose the next requests that contain some bytes, and cut their connections."""
+        self._cut_instead = True
+        self._containing = containing
         self._drop["request"] = count
 
     def drop_replies(self, count: int, *, cut: bool = True) -> None:
         """Lose the next replies, and cut their connections unless told to leave them open."""
         self._cut_instead = cut
+        self._containing = b""
         self._drop["reply"] = count
 
     def cut(self) -> None:
@@ -73,16 +76,16 @@ class Proxy:
     def _pump(self, source: socket.socket, target: socket.socket, kind: str) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(1 << 16):
-                if self._passes(kind):
+                if self._passes(kind, chunk):
                     target.sendall(chunk)
                 elif self._cut_instead:
                     break
         _close(source)
         _close(target)
 
-    def _passes(self, kind: str) -> bool:
+    def _passes(self, kind: str, chunk: bytes) -> bool:
         with self._lock:
-            if self._drop[kind] == 0:
+            if self._drop[kind] == 0 or self._containing not in chunk:
                 return True
             self._drop[kind] -= 1
             return False

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 DEADLINE = 20.0
 
@@ -91,7 +93,7 @@ class Server:
     @contextmanager
     def client(self, **options: Any) -> Iterator[redis.Redis]:
         """Open a client of redis-py's own, to look at the server and to disturb it."""
-        client = redis.Redis(port=self.port, host="127.0.0.1", **options)
+        client = redis.Redis("127.0.0.1", self.port, retry=Retry(NoBackoff(), 0), **options)
         try:
             yield client
         finally:

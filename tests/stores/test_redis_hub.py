@@ -132,15 +132,17 @@ def test_broken_callback(redis_store: RedisStore, caplog: pytest.LogCaptureFixtu
 
 def test_callback_may_close_the_store(redis_store: RedisStore) -> None:
     """A callback that stops watching and closes the store does not wait for itself."""
-    done = threading.Event()
+    watching, done = threading.Event(), threading.Event()
 
     def leave() -> None:
+        watching.wait(10)
         stop()
         drive(redis_store.close())
         done.set()
 
     threads = threading.active_count()
     stop = redis_store.watch("a", leave)
+    watching.set()
     done.wait(10)
     wait_until(lambda: threading.active_count() <= threads)
     assert done.is_set()

@@ -1,0 +1,200 @@
+"""Settle executions: record what a body came to, or give its claim back, whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import StoreError, StoreUnavailableError
+from ..protocol import Acquired, Claim, Done, Release, Running, Standing, retry_delay
+from . import telemetry
+from .colour import drive
+from .doorbell import Patience, claim, take_turn
+from .refusals import in_progress
+from .result import Conclusion, Result, completion, granted, unsent
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from ..stores.base import Store
+    from .ending import Ending
+    from .execution import Execution
+    from .wiring import Wiring
+
+__all__ = ["Settler"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("idemkit")
+
+
+class Settler:
+    """Settle the executions of one engine.
+
+    Args:
+        wiring: The store, the colour, and what this process shares.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+
+    async def settle(self, execution: Execution, ending: Ending) -> Conclusion:
+        """Record what a body came to, or give its claim back."""
+        if ending.result is not None:
+            return await self.complete(execution, ending.result)
+        await self.release(execution, ending.error, in_doubt=ending.in_doubt)
+        return Conclusion(recorded=False)
+
+    async def complete(self, execution: Execution, result: Result) -> Conclusion:
+        """Record a result, to the end, whatever happens to the caller meanwhile.
+
+        A store that does not answer is asked again until the lease would end; then the caller
+        keeps its value, unrecorded, for a value that was paid for is never thrown away.
+
+        Raises:
+            InProgressError: Another owner took over and runs longer than the policy waits.
+        """
+        execution.settled = True
+        if not execution.ours:
+            self._land(execution, result)
+            return Conclusion(recorded=False)
+        return await self._finish(self._complete(execution, result))
+
+    async def _complete(self, execution: Execution, result: Result) -> Conclusion:
+        try:
+            conclusion = await self._conclude(execution, result)
+            if conclusion.winner is None:
+                self._land(execution, result)
+            elif execution.flight is not None:
+                self._wiring.flights.land(execution.flight, conclusion.winner, ran=True)
+            return conclusion
+        finally:
+            self._leave(execution)
+
+    async def _conclude(self, execution: Execution, result: Result) -> Conclusion:
+        while True:
+            standing = await self._record(execution, result)
+            if standing is None or not standing.lost:
+                return Conclusion(recorded=standing is not None)
+            self._tell_lost(execution, standing)
+            if standing is not Standing.SUPERSEDED:
+                return Conclusion(recorded=False)
+            conclusion = await self._yield(execution)
+            if conclusion is not None:
+                return conclusion
+
+    async def _record(self, execution: Execution, result: Result) -> Standing | None:
+        """Send the completion until it is answered, or our lease ends; None if it never was."""
+        store = self._store(execution)
+        attempt = 0
+        while True:
+            command = completion(execution, result)
+            try:
+                return await store.complete(execution.address, command)
+            except StoreError as error:
+                if not (execution.valid() and isinstance(error, StoreUnavailableError)):
+                    _warn_unsettled(execution, error)
+                    return None
+            await self._pause(attempt)
+            attempt += 1
+
+    async def _yield(self, execution: Execution) -> Conclusion | None:
+        """Wait for the owner that took our place; None if it failed and the claim is ours again."""
+        call, policy = execution.call, execution.policy
+        command = Claim(execution.grant.token, call.fingerprint, policy.terms)
+        patience = Patience(policy.patience)
+        turn = await claim(self._wiring.store, call.address, command, self._wiring.frame)
+        turn = await take_turn(
+            self._wiring.store, call.address, command, self._wiring.frame, patience, turn
+        )
+        match turn.decision:
+            case Done(recorded):
+                return Conclusion(recorded=True, winner=recorded)
+            case Acquired() as acquired:
+                execution.regranted(granted(command, acquired), turn.sent)
+                return None
+            case Running(left=left):
+                raise in_progress(call, left)
+            case _:
+                return Conclusion(recorded=False)
+
+    async def release(
+        self, execution: Execution, error: BaseException | None, *, in_doubt: bool = False
+    ) -> None:
+        """Give the claim back, to the end, whatever happens to the caller meanwhile."""
+        execution.settled = True
+        if execution.ours:
+            await self._finish(self._release(execution, error, in_doubt=in_doubt))
+        else:
+            self._wiring.end(execution.flight)
+
+    async def _release(
+        self, execution: Execution, error: BaseException | None, *, in_doubt: bool
+    ) -> None:
+        reason = "not kept" if error is None else type(error).__qualname__
+        command = Release(execution.grant, reason, in_doubt=in_doubt)
+        store = self._store(execution)
+        try:
+            await store.release(execution.address, command)
+        except StoreError as unsent:
+            _warn_unsettled(execution, unsent)
+        finally:
+            self._leave(execution)
+            self._wiring.end(execution.flight)
+
+    def orphaned(self, execution: Execution) -> None:
+        """Have the beat thread give back a claim that nobody settled."""
+        if execution.ours:
+            self._wiring.keeper.abandon(execution)
+        else:
+            self._wiring.end(execution.flight)
+
+    def let_go(self, execution: Execution) -> None:
+        """Give a claim back as in doubt: nobody knows how far its body got."""
+        execution.settled = True
+        self._leave(execution)
+        if self._wiring.parting is not None:
+            command = Release(execution.grant, "abandoned", in_doubt=True)
+            with suppress(StoreError):
+                drive(self._wiring.parting.release(execution.address, command))
+        self._wiring.end(execution.flight)
+
+    def _leave(self, execution: Execution) -> None:
+        self._wiring.keeper.drop(execution)
+        self._wiring.flights.threads.pop(execution.address, None)
+
+    def _land(self, execution: Execution, result: Result) -> None:
+        if execution.flight is not None:
+            recorded = unsent(execution, result)
+            self._wiring.flights.land(execution.flight, recorded, ran=True)
+
+    async def _finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return await (coroutine if self._wiring.local else self._wiring.frame.finish(coroutine))
+
+    async def _pause(self, attempt: int) -> None:
+        await self._wiring.frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
+
+    def _store(self, execution: Execution) -> Store:
+        return self._wiring.store if execution.observed is None else self._wiring.timed
+
+    def _tell_lost(self, execution: Execution, standing: Standing) -> None:
+        logger.warning(
+            "%s lost its claim before it completed (%s)",
+            execution.call.operation,
+            standing,
+            extra={"idemkit.key": execution.call.key},
+        )
+        if telemetry.active():
+            telemetry.lease_lost(self._wiring.subject(execution.call))
+
+
+def _warn_unsettled(execution: Execution, error: StoreError) -> None:
+    logger.warning(
+        "store %r did not take what became of %s (%s)",
+        execution.store.name,
+        execution.call.operation,
+        type(error).__name__,
+        extra={"idemkit.key": execution.call.key, "error.type": type(error).__qualname__},
+    )
