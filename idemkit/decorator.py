@@ -14,7 +14,7 @@ from .operation import Configuration, Names, default
 from .surfaces import function_surface, method_surface
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from typing import Unpack
 
     from .core.codecs import Codec

@@ -22,7 +22,7 @@ from .stores.near import NearStore
 from .stores.urls import store_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import FunctionType
     from typing import Self
 

@@ -18,8 +18,7 @@ from ..errors import (
 )
 from ..protocol import Kind
 from .call import Outcome
-from .codec_errors import DecodeError
-from .recorded_errors import decode_error, encode_error
+from .codecs import DecodeError, decode_error, encode_error
 from .result import Result
 from .verdict import Done, Verdicts
 

@@ -184,6 +184,8 @@ def test_store_itself_serves_both(redis_store: RedisStore) -> None:
 
     async def inside() -> Any:
         decision = await redis_store.claim("a", claim(OTHER))
+        with pytest.raises(StoreUnavailableError, match="not replicated"):
+            await redis_store.claim("b", claim(durability="replicated"))
         await redis_store.close()
         return decision
 
@@ -421,10 +423,10 @@ def test_fsynced_without_a_file(face: Face) -> None:
 
 def test_durable_claim_after_a_loss(proxied_face: Face, proxy: Proxy) -> None:
     """A claim and its confirmation are sent again together."""
-    proxied_face.run(proxied_face.store.open())
-    proxy.drop_replies(1)
-    with pytest.raises(StoreUnavailableError, match="not replicated"):
-        proxied_face.run(proxied_face.store.claim("a", claim(durability="replicated")))
+    for drops in (0, 1):
+        proxy.drop_replies(drops)
+        with pytest.raises(StoreUnavailableError, match="not replicated"):
+            proxied_face.run(proxied_face.store.claim("a", claim(durability="replicated")))
 
 
 # ---------------------------------------------------------------- threads, loops, forks

@@ -138,8 +138,10 @@ def test_tls(certificate: Path, server: Server) -> None:
     """A connection under TLS is one like any other, in both colours and for the hub."""
     ports = free_port()
     rings: list[None] = []
+    relays: list[Any] = []
 
     async def relay(reader: Any, writer: Any) -> None:
+        relays.append(asyncio.current_task())
         theirs = await asyncio.open_connection("127.0.0.1", server.port)
         await asyncio.gather(_pump(reader, theirs[1]), _pump(theirs[0], writer))
 
@@ -160,6 +162,7 @@ def test_tls(certificate: Path, server: Server) -> None:
             stop()
             await store.close()
             await asyncio.to_thread(drive, store.face("sync").close())
+            await asyncio.gather(*relays)
         return decisions
 
     first, second = asyncio.run(scenario())

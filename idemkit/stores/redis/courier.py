@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from redis.exceptions import (
     AuthenticationError,
     ClusterDownError,
     MasterDownError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -23,12 +25,14 @@ from ...errors import StoreError, StoreFullError, StoreUnavailableError, StoreVe
 from ...protocol import retry_delay
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from .ports import Port
     from .wire import Script
 
 __all__ = ["ask", "ask_each", "ask_plainly", "is_transient", "store_error"]
+
+T = TypeVar("T")
 
 RESENDS: Final = 2
 
@@ -74,13 +78,7 @@ async def ask_each(
         calls: The arguments, once for each run.
         then: One more command, whose reply comes last, be it an error.
     """
-    resends = 0
-    while True:
-        try:
-            return await _ask_each_once(port, script, calls, then)
-        except _FAILURES as error:
-            await _pause_or_give_up(port, error, resends)
-        resends += 1
+    return await _persist(port, partial(_ask_each_once, port, script, calls, then))
 
 
 async def _ask_each_once(
@@ -97,11 +95,20 @@ async def _ask_each_once(
 
 
 async def ask_plainly(port: Port, command: bytes) -> Any:
-    """Send one command, again if need be, and return its reply, be it an error."""
+    """Send one command, again if need be, and return its reply; None if it is not permitted."""
+    try:
+        return await _persist(port, partial(port.ask, command))
+    except StoreUnavailableError as error:
+        if isinstance(error.__cause__, NoPermissionError):
+            return None
+        raise
+
+
+async def _persist(port: Port, once: Callable[[], Awaitable[T]]) -> T:
     resends = 0
     while True:
         try:
-            return (await port.ask_all(command, 1))[0]
+            return await once()
         except _FAILURES as error:
             await _pause_or_give_up(port, error, resends)
         resends += 1
@@ -122,7 +129,7 @@ def is_transient(error: Exception) -> bool:
 
 def store_error(error: Exception) -> StoreError:
     """Return what to raise for what the client library raised."""
-    text = str(error)
+    text = str(error) or type(error).__name__
     if isinstance(error, OutOfMemoryError):
         return StoreFullError("the Redis server is out of memory and takes no new claims")
     if text.startswith("IDEMFORMAT "):

@@ -45,10 +45,6 @@ class Port(Protocol):
         """Close the connections that are the caller's to close."""
         ...
 
-    def after_fork(self) -> None:
-        """Drop what belongs to the parent process."""
-        ...
-
 
 class SyncPort:
     """Blocks the calling thread."""
@@ -141,8 +137,3 @@ class EitherPort:
     async def close(self) -> None:
         """Close the connections that are the caller's to close."""
         await self._here().close()
-
-    def after_fork(self) -> None:
-        """Drop what belongs to the parent process, in both colours."""
-        self._sync.after_fork()
-        self._async.after_fork()

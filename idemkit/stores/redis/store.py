@@ -87,7 +87,7 @@ class RedisStore(Store):
             StoreVersionError: It is older than Redis 7.0.
         """
         reply = await courier.ask_plainly(self._port, ASK)
-        if isinstance(reply, bytes):
+        if reply is not None:
             self._inspection.judge(reply)
 
     async def claim(self, address: str, command: Claim, /) -> Decision:
@@ -202,10 +202,10 @@ def _returned(command: Claim, decision: Acquired) -> Release:
 
 
 def _run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine returns that never suspends."""
+    """Return what a coroutine returns that never suspends, so that it is sent to but once."""
     try:
-        coroutine.send(None)
+        while True:
+            coroutine.send(None)
     except StopIteration as stop:
         result: T = stop.value
         return result
-    raise AssertionError("a blocking port suspended")

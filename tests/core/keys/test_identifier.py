@@ -13,11 +13,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from idemkit.core.binding import Binding
 from idemkit.core.keys import Identifier, key_text, prefix
+from idemkit.core.keys.binding import Binding
 
 PREFIX = prefix("default", "app.answer", 1)
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "bench_keys.py"
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "bench_keys.py"
 
 
 def answer(prompt: str, temperature: float = 0.0, *, client: object = None) -> None:

@@ -6,10 +6,10 @@ __all__ = ["decode_error", "encode_error"]
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RecordedError
+from ...errors import RecordedError
 from .codec_errors import DecodeError
-from .codecs import TypedCodec
 from .models import qualified_name
+from .typed import TypedCodec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

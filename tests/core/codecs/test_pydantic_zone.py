@@ -7,9 +7,9 @@ import pydantic
 import pydantic_core
 import pytest
 
-from idemkit.core.codec_errors import DecodeError
 from idemkit.core.codecs import TypedCodec
-from idemkit.core.pydantic_zone import put_together, take_apart
+from idemkit.core.codecs.codec_errors import DecodeError
+from idemkit.core.codecs.pydantic_zone import put_together, take_apart
 
 
 def test_zone_is_its_offset() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from idemkit.core.codec_errors import DecodeError
-from idemkit.core.models import Models, Scope
-from idemkit.core.tagged import is_plain, read_document, write_document
+from idemkit.core.codecs.codec_errors import DecodeError
+from idemkit.core.codecs.models import Models, Scope
+from idemkit.core.codecs.tagged import is_plain, read_document, write_document
 
 
 class Color(Enum):

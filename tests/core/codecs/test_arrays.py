@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from idemkit.core.arrays import put_together, take_apart
-from idemkit.core.codec_errors import DecodeError
+from idemkit.core.codecs.arrays import put_together, take_apart
+from idemkit.core.codecs.codec_errors import DecodeError
 
 
 def test_array_is_dtype_bytes_and_shape() -> None:

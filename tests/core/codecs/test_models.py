@@ -13,7 +13,7 @@ import attrs
 import pydantic
 import pytest
 
-from idemkit.core.models import Models, Scope, is_rebuildable, qualified_name
+from idemkit.core.codecs.models import Models, Scope, is_rebuildable, qualified_name
 
 
 class Color(Enum):

@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idemkit.core.canonical import CanonicalTypeError, canonical, digest, has_form
-from idemkit.core.forms import MAX_DEPTH, lower
-from idemkit.core.scalars import Tag, encode
+from idemkit.core.keys.canonical import CanonicalTypeError, canonical, digest, has_form
+from idemkit.core.keys.forms import MAX_DEPTH, lower
+from idemkit.core.keys.scalars import Tag, encode
 
 T = TypeVar("T")
 

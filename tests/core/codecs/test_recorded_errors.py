@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from idemkit.core.codec_errors import DecodeError
 from idemkit.core.codecs import TypedCodec
-from idemkit.core.recorded_errors import decode_error, encode_error
+from idemkit.core.codecs.codec_errors import DecodeError
+from idemkit.core.codecs.recorded_errors import decode_error, encode_error
 from idemkit.errors import RecordedError
 
 

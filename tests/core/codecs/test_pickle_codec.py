@@ -5,8 +5,8 @@ from collections import deque
 
 import pytest
 
-from idemkit.core.codec_errors import DecodeError, EncodeError
-from idemkit.core.pickle_codec import IdemkitSecurityWarning, PickleCodec
+from idemkit.core.codecs.codec_errors import DecodeError, EncodeError
+from idemkit.core.codecs.pickle_codec import IdemkitSecurityWarning, PickleCodec
 
 
 def test_pickle_is_announced() -> None:

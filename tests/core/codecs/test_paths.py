@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from idemkit.core.paths import path_to
+from idemkit.core.codecs.paths import path_to
 
 
 class Color(Enum):

@@ -8,7 +8,7 @@ import pickle
 import warnings
 from typing import Any
 
-from ..errors import IdemkitWarning
+from ...errors import IdemkitWarning
 from .codec_errors import DecodeError, EncodeError
 from .models import qualified_name
 

@@ -1,0 +1,5 @@
+"""The demo as a play: a small program, four acts in which its calls are repeated, and the bill."""
+
+from .play import play
+
+__all__ = ["play"]

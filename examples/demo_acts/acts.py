@@ -1,0 +1,81 @@
+"""The four acts: each makes the same calls twice, without idemkit and with it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from . import app, screen
+from .batch import Batch
+from .stage import Scene, Stage
+
+__all__ = ["crash_and_rerun", "double_click", "redelivery", "three_tries"]
+
+TRIES, CLICKS, DELIVERIES = 3, 5, 4
+
+
+def three_tries(stage: Stage) -> Scene:
+    """Act 1: a client that asks again."""
+    screen.announce(
+        stage.console, "1. Three tries", "The reply is lost on its way twice; the client asks again."
+    )
+
+    def client(answer: Callable[[str], str]) -> list[str]:
+        return [answer("Why does the file close?") for _ in range(TRIES)]
+
+    plain = stage.bill(lambda: client(app.answer))
+    guarded = stage.bill(lambda: client(stage.idem.idempotent(app.answer)))
+    screen.compare_answers(stage.console, "try", plain, guarded)
+    return Scene("Three tries", calls=1, lost=0, plain=plain, guarded=guarded)
+
+
+def double_click(stage: Stage) -> Scene:
+    """Act 2: a user who clicks until something happens; this time the function is async."""
+    screen.announce(
+        stage.console, "2. Double click", "An impatient user sends five requests at the same time."
+    )
+
+    async def clicks(answer: Callable[[str], Coroutine[None, None, str]]) -> list[str]:
+        return await asyncio.gather(*(answer("What is a thread?") for _ in range(CLICKS)))
+
+    async def guarded_clicks() -> list[str]:
+        # Connections of an event loop end with it.
+        async with stage.idem:
+            return await clicks(stage.idem.idempotent(app.answer_async))
+
+    plain = stage.bill(lambda: asyncio.run(clicks(app.answer_async)))
+    guarded = stage.bill(lambda: asyncio.run(guarded_clicks()))
+    screen.compare_answers(stage.console, "click", plain, guarded)
+    return Scene("Double click", calls=1, lost=0, plain=plain, guarded=guarded)
+
+
+def crash_and_rerun(stage: Stage) -> Scene:
+    """Act 3: a batch of documents that dies half-way and is started again."""
+    batch = Batch(stage)
+    screen.announce(stage.console, "3. Crash and rerun", batch.story)
+    with screen.progress(stage.console) as progress:
+        plain = stage.bill(lambda: batch.crash_and_rerun(progress, guarded=False))
+        guarded = stage.bill(lambda: batch.crash_and_rerun(progress, guarded=True))
+    screen.compare_bills(stage.console, plain, guarded)
+    return Scene(
+        "Crash and rerun", calls=batch.size, lost=batch.lost, plain=plain, guarded=guarded
+    )
+
+
+def redelivery(stage: Stage) -> Scene:
+    """Act 4: a queue that delivers at least once, and an audit log that should not show it."""
+    screen.announce(
+        stage.console,
+        "4. Audit lines",
+        "A queue delivers one message four times. With effects=[audit] the callback runs once.",
+    )
+    message = "Describe how to open a socket"
+
+    def handle_plainly() -> str:
+        text = app.complete(message)
+        app.audit(text)
+        return text
+
+    handle = stage.idem.idempotent(effects=[app.audit])(app.complete)
+    plain = stage.bill(lambda: [handle_plainly() for _ in range(DELIVERIES)])
+    guarded = stage.bill(lambda: [handle(message) for _ in range(DELIVERIES)])
+    screen.compare_lines(stage.console, plain, guarded)
+    return Scene("Audit lines", calls=1, lost=0, plain=plain, guarded=guarded)

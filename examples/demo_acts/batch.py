@@ -1,0 +1,129 @@
+"""The batch of act 3, which dies half-way: by a real SIGKILL where the store survives that."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from rich.progress import Progress
+
+from . import app
+from .stage import Stage
+
+__all__ = ["Batch", "BatchCrashError", "summaries"]
+
+DEADLINE = 30.0
+
+
+class BatchCrashError(Exception):
+    """Something that the batch did not expect."""
+
+
+def summaries(
+    summarize: Callable[[str, str], str], *, crash_after: int | None = None
+) -> Iterator[str]:
+    """Yield the summary of each document.
+
+    Args:
+        crash_after: This many documents.
+
+    Raises:
+        BatchCrashError: That many are done.
+    """
+    for done, (title, text) in enumerate(app.documents()):
+        if done == crash_after:
+            raise BatchCrashError
+        yield summarize(title, text)
+
+
+class Batch:
+    """A batch over all documents, in this process or in one that is killed."""
+
+    def __init__(self, stage: Stage) -> None:
+        """Count the documents."""
+        self._stage = stage
+        self.size = len(app.documents())
+        self._half = self.size // 2
+
+    @property
+    def lost(self) -> int:
+        """Return how many inferences the crash cuts off: a kill strikes during one."""
+        return 1 if self._stage.outlives_processes else 0
+
+    @property
+    def story(self) -> str:
+        """Say what is going to happen, and how real it is."""
+        if self._stage.outlives_processes:
+            return (
+                f"A process summarizes {self.size} documents and is killed (SIGKILL) during number "
+                f"{self._half + 1}.\nAnother one starts over; what the dead one had claimed is "
+                "free when its lease ends."
+            )
+        return (
+            f"A batch over {self.size} documents stops half-way with an exception, and is started "
+            "again.\n(This memory would not survive a killed process; with --store redis://... "
+            "one is.)"
+        )
+
+    def crash_and_rerun(self, progress: Progress, *, guarded: bool) -> list[str]:
+        """Run the batch until it crashes, then again to its end; return all summaries."""
+        side = "with" if guarded else "without"
+        first = self._attempt(progress, f"{side}, run 1", guarded=guarded, crash=True)
+        return first + self._attempt(progress, f"{side}, rerun", guarded=guarded, crash=False)
+
+    def _attempt(self, progress: Progress, label: str, *, guarded: bool, crash: bool) -> list[str]:
+        run = self._in_process if self._stage.outlives_processes else self._here
+        meter = self._stage.llm.stats
+        before, seen = meter().inferences, []
+        bar = progress.add_task(label, total=self.size, note="")
+        with suppress(BatchCrashError):
+            for summary in run(guarded=guarded, crash=crash):
+                seen.append(summary)
+                progress.update(bar, advance=1, note=f"{meter().inferences - before} inferences")
+        ending = ", then it died" if crash else ""
+        progress.update(bar, note=f"{meter().inferences - before} inferences{ending}")
+        progress.stop_task(bar)
+        return seen
+
+    def _here(self, *, guarded: bool, crash: bool) -> Iterator[str]:
+        summarize = app.summarize
+        if guarded:
+            summarize = self._stage.idem.idempotent(app.summarize)
+        return summaries(summarize, crash_after=self._half if crash else None)
+
+    def _in_process(self, *, guarded: bool, crash: bool) -> Iterator[str]:
+        goal = self._stage.llm.stats().inferences + self._half + 1
+        with self._worker(guarded=guarded) as worker:
+            assert worker.stdout is not None  # noqa: S101 - it is a pipe
+            for done, line in enumerate(worker.stdout, start=1):
+                yield json.loads(line)
+                if crash and done == self._half:
+                    self._await_inferences(goal)
+                    worker.kill()
+                    raise BatchCrashError
+        if worker.returncode != 0:
+            message = f"the batch process left with {worker.returncode}"
+            raise RuntimeError(message)
+
+    def _worker(self, *, guarded: bool) -> subprocess.Popen[str]:
+        folder = str(Path(__file__).parents[1])
+        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+        # A URL may hold a password, and everybody can read command lines.
+        environment = {**os.environ, "PYTHONPATH": path, "IDEMKIT_STORE": self._stage.store}
+        command = [sys.executable, "-m", "demo_acts.worker"]
+        command += ["--namespace", self._stage.idem.namespace] if guarded else []
+        return subprocess.Popen(  # noqa: S603 - ourselves
+            command, env=environment, stdout=subprocess.PIPE, text=True
+        )
+
+    def _await_inferences(self, goal: int) -> None:
+        end = time.monotonic() + DEADLINE
+        while self._stage.llm.stats().inferences < goal:
+            if time.monotonic() > end:
+                message = "the batch process asked for nothing more"
+                raise RuntimeError(message)
+            time.sleep(0.002)

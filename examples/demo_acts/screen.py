@@ -1,0 +1,181 @@
+"""What the audience sees: announcements, comparisons, progress bars and the final table."""
+
+import inspect
+import textwrap
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from . import app
+from .stage import Bill, Scene
+
+__all__ = [
+    "announce",
+    "compare_answers",
+    "compare_bills",
+    "compare_lines",
+    "next_steps",
+    "open_curtain",
+    "progress",
+    "show_broken",
+    "show_table",
+]
+
+WIDTH = 80
+EXCERPT = 28
+PLAIN, GUARDED = "yellow", "green"
+
+
+def console() -> Console:
+    """Return a screen that looks the same in wide terminals and in pipes."""
+    screen = Console(highlight=False)
+    screen.width = min(screen.width, WIDTH)
+    return screen
+
+
+def open_curtain(screen: Console, *, url: str, store: str) -> None:
+    """Show who plays: the model, the store, and the one line that makes the difference."""
+    screen.rule("[bold]idemkit: the same call, made again")
+    screen.print(f"\nmodel  {url}  (an n-gram model of Python's docstrings)\nstore  {store}\n")
+    source = inspect.getsource(app.answer).replace('"""\n', '"""\n', 1)
+    screen.print(Padding(Text("@idempotent          # the one difference", GUARDED), (0, 4)))
+    screen.print(Padding(Text(source.rstrip()), (0, 4)))
+
+
+def announce(screen: Console, title: str, story: str) -> None:
+    """Say which act begins."""
+    screen.print(f"\n[bold]{title}[/]\n{story}", soft_wrap=False)
+
+
+def compare_answers(screen: Console, label: str, plain: Bill, guarded: Bill) -> None:
+    """Show every caller's answer side by side."""
+    table = _comparison()
+    for number, pair in enumerate(zip(plain.answers, guarded.answers, strict=True), start=1):
+        table.add_row(f"{label} {number}", *map(_quoted, pair))
+    _total(table, plain, guarded)
+    screen.print(table)
+
+
+def compare_lines(screen: Console, plain: Bill, guarded: Bill) -> None:
+    """Show the audit logs side by side."""
+    table = _comparison()
+    for number, pair in enumerate(zip_longest(plain.lines, guarded.lines), start=1):
+        table.add_row(f"line {number}", *(_quoted(line) if line else "" for line in pair))
+    _total(table, plain, guarded)
+    screen.print(table)
+
+
+def compare_bills(screen: Console, plain: Bill, guarded: Bill) -> None:
+    """Show what both ways cost."""
+    table = _comparison()
+    _total(table, plain, guarded)
+    screen.print(table)
+
+
+def progress(screen: Console) -> Progress:
+    """Return the bars of a batch."""
+    return Progress(
+        TextColumn("  {task.description:<14}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=screen,
+    )
+
+
+def show_table(screen: Console, scenes: Sequence[Scene]) -> None:
+    """Show the bill of the whole evening."""
+    table = Table(box=box.ROUNDED, title="\nThe bill", title_style="bold", expand=True)
+    table.add_column("act", no_wrap=True)
+    table.add_column("idemkit", no_wrap=True)
+    for name in ("inferences", "different answers", "tokens", "audit lines", "tokens saved"):
+        table.add_column(name, justify="right")
+    for scene in scenes:
+        _add_scene(table, scene.title, [scene.plain], [scene.guarded])
+    plain, guarded = [scene.plain for scene in scenes], [scene.guarded for scene in scenes]
+    _add_scene(table, "All together", plain, guarded)
+    screen.print(table)
+
+
+def show_broken(screen: Console, broken: Sequence[str], *, seconds: float) -> None:
+    """Say whether everything went as promised."""
+    if broken:
+        screen.print("[bold red]These promises did not hold:[/]")
+        for promise in broken:
+            screen.print(f"  - {promise}")
+    else:
+        screen.print(
+            f"Every number was measured, every promise was checked and held; {seconds:.1f} s."
+        )
+
+
+def next_steps(screen: Console, *, redis: bool) -> None:
+    """Say what to try next."""
+    steps = {"python examples/quickstart.py": "the smallest whole program"}
+    if not redis:
+        steps |= {
+            "python examples/demo.py --store redis://localhost:6379/0": (
+                "the same against your Redis or Valkey, with a real SIGKILL"
+            )
+        }
+    steps |= {
+        "python -m examples.local_llm --port 8123": (
+            "keep the model, for any OpenAI client: base_url http://127.0.0.1:8123/v1"
+        ),
+        'python -c "from idemkit import idempotent; help(idempotent)"': "put it on your function",
+    }
+    screen.print("\n[bold]What to try next[/]")
+    for command, purpose in steps.items():
+        screen.print(f"  [cyan]{command}[/]\n      {purpose}")
+
+
+def _comparison() -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2))
+    table.add_column("", min_width=7, no_wrap=True)
+    table.add_column("without idemkit", style=PLAIN, min_width=EXCERPT, no_wrap=True)
+    table.add_column("with idemkit", style=GUARDED, min_width=EXCERPT, no_wrap=True)
+    return table
+
+
+def _total(table: Table, plain: Bill, guarded: Bill) -> None:
+    table.add_section()
+    table.add_row("", *map(_cost, (plain, guarded)), style="bold")
+
+
+def _cost(bill: Bill) -> str:
+    return f"{_count(bill.inferences, 'inference')}, {_count(bill.tokens, 'token')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _quoted(text: str) -> Text:
+    return Text(f'"{textwrap.shorten(text, EXCERPT - 2, placeholder="...")}"')
+
+
+def _add_scene(table: Table, title: str, plain: Sequence[Bill], guarded: Sequence[Bill]) -> None:
+    saved = 1 - _tokens(guarded) / _tokens(plain)
+    table.add_section()
+    table.add_row(title, f"[{PLAIN}]without[/]", *_numbers(plain), "")
+    table.add_row("", f"[{GUARDED}]with[/]", *_numbers(guarded), f"[bold]{saved:.0%}[/]")
+
+
+def _tokens(bills: Sequence[Bill]) -> int:
+    return sum(bill.tokens for bill in bills)
+
+
+def _numbers(bills: Sequence[Bill]) -> list[str]:
+    return [
+        str(sum(column))
+        for column in zip(
+            *((bill.inferences, bill.different, bill.tokens, len(bill.lines)) for bill in bills),
+            strict=True,
+        )
+    ]
