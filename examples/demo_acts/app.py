@@ -7,6 +7,7 @@ Nothing in here knows idemkit. As in most programs, the environment says where t
 import asyncio
 import json
 import os
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from importlib import import_module
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["answer", "answer_async", "audit", "complete", "documents", "summarize"]
+__all__ = ["answer", "answer_async", "audit", "complete", "documents", "summaries", "summarize"]
 
 # Every answer is equally long, so that bills can be compared by eye.
 LENGTH = 40
@@ -53,6 +54,12 @@ def summarize(title: str, text: str) -> str:
     summary = complete(f"Summarize this in one sentence.\n\n{title}\n\n{text}")
     audit(f"{title}: {summary}")
     return summary
+
+
+def summaries(summarize: Callable[[str, str], str]) -> Iterator[str]:
+    """Yield the summary of each document, one after the other."""
+    for title, text in documents():
+        yield summarize(title, text)
 
 
 def complete(prompt: str) -> str:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,30 +14,13 @@ from rich.progress import Progress
 from . import app
 from .stage import Stage
 
-__all__ = ["Batch", "BatchCrashError", "summaries"]
+__all__ = ["Batch"]
 
 DEADLINE = 30.0
 
 
 class BatchCrashError(Exception):
     """Something that the batch did not expect."""
-
-
-def summaries(
-    summarize: Callable[[str, str], str], *, crash_after: int | None = None
-) -> Iterator[str]:
-    """Yield the summary of each document.
-
-    Args:
-        crash_after: This many documents.
-
-    Raises:
-        BatchCrashError: That many are done.
-    """
-    for done, (title, text) in enumerate(app.documents()):
-        if done == crash_after:
-            raise BatchCrashError
-        yield summarize(title, text)
 
 
 class Batch:
@@ -59,14 +42,12 @@ class Batch:
         """Say what is going to happen, and how real it is."""
         if self._stage.outlives_processes:
             return (
-                f"A process summarizes {self.size} documents and is killed (SIGKILL) during number "
-                f"{self._half + 1}.\nAnother one starts over; what the dead one had claimed is "
-                "free when its lease ends."
+                f"A process that summarizes {self.size} documents is killed (SIGKILL) half-way.\n"
+                "Another one starts over, and waits for the lease of the one that died."
             )
         return (
-            f"A batch over {self.size} documents stops half-way with an exception, and is started "
-            "again.\n(This memory would not survive a killed process; with --store redis://... "
-            "one is.)"
+            f"A batch of {self.size} documents ends half-way with an exception, and starts over.\n"
+            "(Memory ends with its process: for a real SIGKILL, try --store redis://...)"
         )
 
     def crash_and_rerun(self, progress: Progress, *, guarded: bool) -> list[str]:
@@ -77,23 +58,30 @@ class Batch:
 
     def _attempt(self, progress: Progress, label: str, *, guarded: bool, crash: bool) -> list[str]:
         run = self._in_process if self._stage.outlives_processes else self._here
-        meter = self._stage.llm.stats
-        before, seen = meter().inferences, []
+        before = self._stage.llm.stats().inferences
         bar = progress.add_task(label, total=self.size, note="")
+        seen: list[str] = []
         with suppress(BatchCrashError):
             for summary in run(guarded=guarded, crash=crash):
                 seen.append(summary)
-                progress.update(bar, advance=1, note=f"{meter().inferences - before} inferences")
-        ending = ", then it died" if crash else ""
-        progress.update(bar, note=f"{meter().inferences - before} inferences{ending}")
-        progress.stop_task(bar)
+                progress.update(bar, advance=1, note=self._note(since=before, seen=len(seen)))
+        ending = ", [red]then it died[/]" if crash else ""
+        progress.update(bar, note=self._note(since=before, seen=len(seen)) + ending)
         return seen
+
+    def _note(self, *, since: int, seen: int) -> str:
+        inferences = self._stage.llm.stats().inferences - since
+        replayed = f", {seen - inferences} replayed" if seen > inferences else ""
+        return f"{inferences} inferences{replayed}"
 
     def _here(self, *, guarded: bool, crash: bool) -> Iterator[str]:
         summarize = app.summarize
         if guarded:
             summarize = self._stage.idem.idempotent(app.summarize)
-        return summaries(summarize, crash_after=self._half if crash else None)
+        for done, summary in enumerate(app.summaries(summarize), start=1):
+            yield summary
+            if crash and done == self._half:
+                raise BatchCrashError
 
     def _in_process(self, *, guarded: bool, crash: bool) -> Iterator[str]:
         goal = self._stage.llm.stats().inferences + self._half + 1

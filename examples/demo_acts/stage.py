@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from idemkit import Idempotency
 from local_llm import LocalLLM
 from rich.console import Console
+
+from idemkit import Idempotency
 
 __all__ = ["Bill", "Scene", "Stage"]
 

@@ -4,8 +4,7 @@ import argparse
 import json
 
 from . import app
-from .batch import summaries
-from .play import guard
+from .guard import guard
 
 
 def main() -> None:
@@ -17,7 +16,7 @@ def main() -> None:
     if namespace is not None:
         # The store is the one in $IDEMKIT_STORE.
         summarize = guard(namespace=namespace).idempotent(app.summarize)
-    for summary in summaries(summarize):
+    for summary in app.summaries(summarize):
         print(json.dumps(summary), flush=True)
 
 

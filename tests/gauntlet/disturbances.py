@@ -12,6 +12,7 @@ from idemkit.stores.base import Caller
 
 DEADLINE = 20.0
 
+
 class Plan:
     """What goes wrong with each verb, and a count of how often each was used."""
 

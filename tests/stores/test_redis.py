@@ -25,7 +25,7 @@ from idemkit.protocol import (
     State,
 )
 from idemkit.stores.redis import RedisStore
-from tests.commands import BODY, OTHER, TOKEN, beat, claim, completion, grant, release
+from tests.commands import BODY, OTHER, beat, claim, completion, grant, release
 from tests.proxy import Proxy
 from tests.servers import Server, binaries, free_port, running, wait_until
 from tests.stores.conftest import Face
@@ -139,7 +139,7 @@ def test_release_in_doubt(face: Face) -> None:
     """Who does not know how far it got leaves an abandoned key."""
     face.run(face.store.release("a", release(own(face), in_doubt=True)))
     decision = face.run(face.store.claim("a", claim(OTHER, take_over=False)))
-    assert InDoubt == type(decision)
+    assert isinstance(decision, InDoubt)
 
 
 def test_forget(face: Face) -> None:
@@ -426,7 +426,7 @@ def test_durable_claim_after_a_loss(proxied_face: Face, proxy: Proxy) -> None:
     for drops in (0, 1):
         proxy.drop_replies(drops)
         with pytest.raises(StoreUnavailableError, match="not replicated"):
-            proxied_face.run(proxied_face.store.claim("a", claim(durability="replicated")))
+            proxied_face.run(proxied_face.store.claim(f"a{drops}", claim(durability="replicated")))
 
 
 # ---------------------------------------------------------------- threads, loops, forks
@@ -529,9 +529,7 @@ def test_fork(redis_store: RedisStore) -> None:
     owned = grant(claim(), drive(face.claim("a", claim())))
     os.register_at_fork(after_in_child=redis_store.after_fork)
     theirs, ours = multiprocessing.Pipe()
-    child = multiprocessing.get_context("fork").Process(
-        target=_claim_in_child, args=(face, ours)
-    )
+    child = multiprocessing.get_context("fork").Process(target=_claim_in_child, args=(face, ours))
     child.start()
     answer = theirs.recv()
     child.join()
@@ -553,7 +551,7 @@ def test_fork_inside_a_loop(redis_store: RedisStore) -> None:
             redis_store.after_fork()
             gc.collect()
             os._exit(0)
-        os.waitpid(child, 0)
+        await asyncio.to_thread(os.waitpid, child, 0)
         return first, await face.claim("a", claim())
 
     first, second = asyncio.run(parent())
@@ -574,5 +572,3 @@ def test_loop_that_was_not_shut_down(redis_store: RedisStore) -> None:
     loop.run_until_complete(face.close())
     loop.close()
     assert first == run_in_thread(face.claim("a", claim()))
-
-

@@ -96,9 +96,9 @@ def test_old_server(colour: Colour) -> None:
     with old_server() as url:
         face = colour(RedisStore(url))
         for _ in range(2):
-            with pytest.raises(StoreVersionError, match="Redis 6.2.14"):
+            with pytest.raises(StoreVersionError, match=r"Redis 6\.2\.14"):
                 face.run(face.store.claim("a", claim()))
-        with pytest.raises(StoreVersionError, match="Redis 6.2.14"):
+        with pytest.raises(StoreVersionError, match=r"Redis 6\.2\.14"):
             face.run(face.store.open())
         face.run(face.store.close())
 

@@ -12,7 +12,7 @@ from idemkit.protocol import Acquired, Standing
 from idemkit.stores.redis import RedisStore
 from tests.commands import claim, completion, grant
 from tests.proxy import Proxy
-from tests.servers import Server
+from tests.servers import Server, wait_until
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def test_silence_on_an_open_connection(hasty: RedisStore, frozen: Server) -> Non
     assert [StoreUnavailableError] * 3 == [type(error) for error in asyncio.run(scenario())]
 
 
-def test_slow_but_steady(proxied: RedisStore, server: Server) -> None:
+def test_slow_but_steady(server: Server, prefix: str) -> None:
     """The time limit counts for each command anew, not for the connection."""
-    face = RedisStore(server.url, prefix="steady", command_timeout=0.3).face("async")
+    face = RedisStore(server.url, prefix=prefix, command_timeout=0.3).face("async")
 
     async def scenario() -> list[Any]:
         decisions = [await face.claim("a", claim())]
@@ -56,16 +56,34 @@ def test_slow_but_steady(proxied: RedisStore, server: Server) -> None:
     assert first == second
 
 
+def test_idle_line(server: Server, prefix: str) -> None:
+    """A line that has nothing to wait for keeps its connection, and no time limit."""
+    face = RedisStore(server.url, prefix=prefix, command_timeout=0.05).face("async")
+
+    async def scenario() -> tuple[list[Any], list[Any]]:
+        decisions = []
+        for _ in range(2):
+            decisions.append(await face.claim("a", claim()))
+            await asyncio.sleep(0.1)
+        return decisions, server.connections(kind="normal")
+
+    (first, second), connections = asyncio.run(scenario())
+    assert (first, 1) == (second, len(connections))
+
+
 def test_server_that_takes_nothing(hasty: RedisStore, frozen: Server) -> None:
     """A command too large for a silent server's buffers fails in time, too."""
 
     async def scenario() -> None:
         owned = grant(claim(), await hasty.claim("a", claim()))
         frozen.freeze()
-        await hasty.complete("a", completion(owned, bytes(16_000_000)))
+        with pytest.raises(StoreUnavailableError):
+            await hasty.complete("a", completion(owned, bytes(16_000_000)))
+        frozen.thaw()
+        # What is on its way when a connection is closed goes out before the connection does.
+        await asyncio.to_thread(wait_until, lambda: len(frozen.connections(kind="normal")) == 0)
 
-    with pytest.raises(StoreUnavailableError):
-        asyncio.run(scenario())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("connected", [True, False])
@@ -111,8 +129,10 @@ def test_cut_with_many_waiting(proxied: RedisStore, proxy: Proxy) -> None:
         names = [f"a{number}" for number in range(50)]
         grants = [grant(command, await face.claim(name, command)) for name in names]
         proxy.drop_replies(1)
-        completions = [face.complete(name, completion(owned))
-                       for name, owned in zip(names, grants, strict=True)]
+        completions = [
+            face.complete(name, completion(owned))
+            for name, owned in zip(names, grants, strict=True)
+        ]
         return await asyncio.gather(*completions)
 
     assert {Standing.HELD, Standing.REPEATED} >= set(asyncio.run(scenario()))

@@ -78,6 +78,7 @@ class Model:
         return send
 
     def terms(self) -> Terms:
+        """Return terms that matter differently."""
         return Terms(
             lease=self.randomly.choice([30_000, 60_000]),
             retention=self.randomly.choice([100_000, 86_400_000]),
@@ -86,24 +87,29 @@ class Model:
         )
 
     def granted(self) -> Grant:
+        """Return what a recent owner holds, or nobody does."""
         if self.grants and self.randomly.random() < 0.95:
             return self.randomly.choice(self.grants[-3:])
         return Grant(self.randomly.randbytes(16), b"f", self.clock.now, 1, 0, self.terms())
 
     def chance(self) -> bool:
+        """Toss a coin."""
         return self.randomly.random() < 0.5
 
     def claim(self) -> Callable[[], tuple[Any, Any]]:
+        """Claim, as an owner or as somebody new."""
         token = self.randomly.choice([self.granted().token, self.randomly.randbytes(16)])
         fingerprint = self.randomly.choice([b"f", b"f", b"f", b"\x00\n"])
         sent = Claim(token, fingerprint, self.terms())
         return self._sent(protocol.claim, lambda it: drive(self.store.claim("a", it)), sent)
 
     def beat(self) -> Callable[[], tuple[Any, Any]]:
+        """Beat."""
         sent = Beat(self.granted(), self.chance())
         return self._sent(protocol.beat, lambda it: self.store.beat([("a", it)])[0], sent)
 
     def complete(self) -> Callable[[], tuple[Any, Any]]:
+        """Complete."""
         sent = Completion(
             self.granted(),
             self.randomly.choice(list(Kind)),
@@ -117,11 +123,13 @@ class Model:
         return self._sent(protocol.complete, lambda it: drive(self.store.complete("a", it)), sent)
 
     def release(self) -> Callable[[], tuple[Any, Any]]:
+        """Release."""
         retention = self.randomly.choice([50_000, 3_600_000])
         sent = Release(self.granted(), "ValueError", self.chance(), retention)
         return self._sent(protocol.release, lambda it: drive(self.store.release("a", it)), sent)
 
     def forget(self) -> Callable[[], tuple[Any, Any]]:
+        """Forget."""
         return self._sent(protocol.forget, lambda it: drive(self.store.forget("a", it)), 60_000)
 
     def kept(self) -> tuple[Record, int] | None:
@@ -174,18 +182,17 @@ def test_record_goes_when_it_expires(redis_store: RedisStore, server: Server, pr
 def test_format_is_pinned(server: Server, redis_store: RedisStore, prefix: str) -> None:
     """A record that release 0.1 wrote stays readable."""
     now = server.do("TIME")[0] * 1000
-    fields: dict[str, str | bytes | int] = {
-        **{"fv": 1, "st": "D", "tk": b"\xfftoken", "fp": b"\n", "ep": 7, "at": 2, "ab": 1},
-        **{"lx": 9, "xp": now + 60_000, "er": "KeyError", "oa": 2, "oc": now, "of": now + 50_000},
-        **{"og": now + 60_000, "oh": '["error","json","00-ab"]', "ov": b"\x00\nbody"},
-    }
-    server.do("HSET", f"{prefix}:{{a}}:r", *(word for pair in fields.items() for word in pair))
+    owner: list[str | bytes | int] = ["fv", 1, "st", "D", "tk", b"\xfftoken", "fp", b"\n"]
+    counts = ["ep", 7, "at", 2, "ab", 1, "lx", 9, "xp", now + 60_000, "er", "KeyError"]
+    times = ["oa", 2, "oc", now, "of", now + 50_000, "og", now + 60_000]
+    outcome = ["oh", '["error","json","00-ab"]', "ov", b"\x00\nbody"]
+    server.do("HSET", f"{prefix}:{{a}}:r", *owner, *counts, *times, *outcome)
     record, _ = drive(redis_store.peek("a")) or (None, 0)
-    outcome = protocol.Recorded(
+    recorded = protocol.Recorded(
         Kind.ERROR, "json", b"\x00\nbody", "00-ab", 2, now, now + 50_000, now + 60_000
     )
     expected = Record(
-        State.DONE, b"\xfftoken", b"\n", 7, 2, 1, 9, now + 60_000, outcome, "KeyError"
+        State.DONE, b"\xfftoken", b"\n", 7, 2, 1, 9, now + 60_000, recorded, "KeyError"
     )
     assert expected == record
 

@@ -19,7 +19,7 @@ from idemkit.protocol import Acquired
 from idemkit.stores.redis import RedisStore
 from idemkit.stores.redis.sources import read_source
 from tests.commands import claim
-from tests.servers import Server, binaries, free_port, running
+from tests.servers import Server, binaries, free_port, running, wait_until
 from tests.stores.conftest import Face
 
 
@@ -157,8 +157,7 @@ def test_tls(certificate: Path, server: Server) -> None:
                 await store.claim("a", claim()),
                 await asyncio.to_thread(drive, store.face("sync").claim("a", claim())),
             ]
-            while not rings:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(wait_until, lambda: rings)
             stop()
             await store.close()
             await asyncio.to_thread(drive, store.face("sync").close())

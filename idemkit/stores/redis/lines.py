@@ -1,6 +1,6 @@
 """One connection per event loop, shared by all its tasks.
 
-Commands issued within one turn of the loop leave in one write; replies come in the order of the
+Commands issued within one turn of the loop leave in few writes; replies come in the order of the
 commands. A task that is cancelled leaves its place in that order behind, so that nobody gets
 somebody else's reply.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lines"]
 
-# Commands to a write: the server works on the first ones while the next are on their way.
+# Commands of one turn that leave before its end: the server works while the next ones are made.
 _AT_ONCE: Final = 16
 
 # A connection of the parent's event loop must never be closed by a child, not even by its
@@ -86,7 +86,7 @@ class Line:
         self._inspection = inspection
         self._timeout = timeout
         self._unsent: list[tuple[bytes, asyncio.Future[Any]]] = []
-        self._sender: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self._session: Session | None = None
         self._until_shutdown: AsyncGenerator[None, None] | None = None
 
@@ -94,9 +94,10 @@ class Line:
         """Return where the reply to one command will be."""
         reply = self._loop.create_future()
         self._unsent.append((command, reply))
-        if self._sender is None:
-            # It starts in the loop's next turn, when everybody's commands of this one are there.
-            self._sender = self._loop.create_task(self._send())
+        if len(self._unsent) == 1:
+            self._loop.call_soon(self._send)
+        elif len(self._unsent) >= _AT_ONCE:
+            self._send()
         return reply
 
     async def ask_all(self, commands: bytes, count: int) -> list[Any]:
@@ -108,29 +109,35 @@ class Line:
                 raise reply
         return replies
 
-    async def _send(self) -> None:
+    def _send(self) -> None:
+        if self._session is None or not self._session.usable:
+            if self._connecting is None:
+                self._connecting = self._loop.create_task(self._connect())
+            return
+        batch, self._unsent = self._unsent, []
+        if batch:
+            self._session.send(
+                b"".join([command for command, _ in batch]), [reply for _, reply in batch]
+            )
+
+    async def _connect(self) -> None:
         try:
-            while self._unsent:
-                session = await self._open_session()
-                batch, self._unsent = self._unsent[:_AT_ONCE], self._unsent[_AT_ONCE:]
-                await session.send(
-                    b"".join([command for command, _ in batch]), [reply for _, reply in batch]
-                )
+            self._session = await self._open_session()
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             self._fail_unsent(error)
         except asyncio.CancelledError:
             self._fail_unsent(RedisConnectionError("the event loop is shutting down"))
             raise
+        else:
+            self._send()
         finally:
-            self._sender = None
+            self._connecting = None
 
     def _fail_unsent(self, error: Exception) -> None:
         batch, self._unsent = self._unsent, []
         _fail([reply for _, reply in batch], error)
 
     async def _open_session(self) -> Session:
-        if self._session is not None and self._session.usable:
-            return self._session
         if self._until_shutdown is None:
             self._until_shutdown = self._close_at_shutdown()
             await anext(self._until_shutdown)
@@ -141,8 +148,7 @@ class Line:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        self._session = Session(self._loop, connection, timeout=self._timeout)
-        return self._session
+        return Session(self._loop, connection, timeout=self._timeout)
 
     async def _close_at_shutdown(self) -> AsyncGenerator[None, None]:
         # `asyncio.run` and its like close the asynchronous generators of a loop before the loop.
@@ -170,12 +176,14 @@ class Session:
         self.usable = True
         self._loop = loop
         self._connection = connection
+        # A private name: the public way to send is a coroutine, and costs a task for each turn.
+        self._writer = connection._writer  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._timeout = timeout
         self._owed: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._reader: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
 
-    async def send(self, commands: bytes, replies: list[asyncio.Future[Any]]) -> None:
+    def send(self, commands: bytes, replies: list[asyncio.Future[Any]]) -> None:
         """Send commands, whose replies will be set as they come."""
         due = self._loop.time() + self._timeout
         self._owed.extend([(due, reply) for reply in replies])
@@ -183,11 +191,8 @@ class Session:
             self._reader = self._loop.create_task(self._read())
         if self._alarm is None:
             self._alarm = self._loop.call_at(due, self._look_at_clock)
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._connection.send_packed_command(commands, check_health=False)
-        except (RedisError, OSError) as error:
-            self._end(error)
+        # Nobody sends more while waiting for a reply, so nothing needs to be held back here.
+        self._writer.write(commands)
 
     async def _read(self) -> None:
         # The task lives while replies are owed: an idle connection leaves nothing in the loop.
@@ -232,6 +237,8 @@ class Session:
         if self._reader is not None and self._reader is not asyncio.current_task():
             # The read it is in closes the connection when it is interrupted.
             self._reader.cancel()
+        # What a silent server has not taken by now must not stay in memory for it.
+        self._writer.transport.abort()
 
     async def close(self) -> None:
         """Fail what is owed, and close the connection."""

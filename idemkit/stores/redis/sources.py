@@ -12,6 +12,7 @@ from redis import connection as blocking
 from redis.asyncio import connection as asynchronous
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
     from collections.abc import Callable, Iterable, Mapping
 
@@ -88,6 +89,8 @@ class BlockingConnection(Protocol):
 
 class AsyncConnection(Protocol):
     """What is used of redis-py's connections for event loops; see `BlockingConnection`."""
+
+    _writer: asyncio.StreamWriter
 
     async def connect(self) -> None:
         """Connect, greet and log in, unless connected."""

@@ -1,12 +1,10 @@
 """A call's key is what it was called with, however it was written down."""
 
 import functools
-import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter, Signature
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,6 @@ from idemkit.core.keys import Identifier, key_text, prefix
 from idemkit.core.keys.binding import Binding
 
 PREFIX = prefix("default", "app.answer", 1)
-BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "bench_keys.py"
 
 
 def answer(prompt: str, temperature: float = 0.0, *, client: object = None) -> None:
@@ -574,14 +571,3 @@ def test_keys_are_those_of_format_1() -> None:
         "da982789719050982a55566c1bf46f1f",
     )
     assert expected == tuple(digest.hex() for digest in digests)
-
-
-def test_benchmark_compares_each_row_with_its_floor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows of the benchmark are measured, both sides of them."""
-    spec = importlib.util.spec_from_file_location("bench_keys", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
-    monkeypatch.setattr(bench, "ROUNDS", 1)
-    assert all(seconds > 0 and floor > 0 for _, seconds, floor in bench.rows())
