@@ -108,13 +108,12 @@ class IdempotentAsync(Protocol[P, T_co]):
     ) -> IdempotentAsync[Q, T]: ...
 
 
-def function_surface(guard: Guard, function: Callable[..., Any]) -> Any:
+def function_surface(guard: Guard, face: Face) -> Any:
     """Return a real function around `guard`, so that nobody who inspects it is surprised."""
     surface = _async_function(guard) if guard.caller == "async" else _spread(guard.call)
-    functools.update_wrapper(surface, function)
     for name in ("key", "outcome", "peek", "forget"):
         setattr(surface, name, _spread(getattr(guard, name)))
-    return surface
+    return face.lend(surface)
 
 
 def _async_function(guard: Guard) -> Callable[..., Any]:
@@ -133,98 +132,33 @@ def _spread(method: Callable[..., Any]) -> Callable[..., Any]:
     return spread
 
 
-def method_surface(guard: Guard, function: Callable[..., Any], binding: Binding) -> Any:
+def method_surface(guard: Guard, face: Face, binding: Binding) -> Any:
     """Return a descriptor around `guard`, which sees what it is called on."""
-    surface = _Method(guard, binding) if guard.caller == "sync" else _AsyncMethod(guard, binding)
-    functools.update_wrapper(surface, function)
-    return surface
+    kind = _Method if guard.caller == "sync" else _AsyncMethod
+    return face.lend(kind(guard, binding, face.first_parameter))
 
 
 class _Words:
-    """The words that every surface of a method has; bound or not."""
+    """The words that every surface of a method has, bound or not."""
 
     _guard: Guard
-    _first: tuple[Any, ...] = ()
-    _receiver: Receiver | None = None
+
+    def _placed(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Receiver | None]:
+        """Return all arguments of the function inside, and what the first of them is."""
+        raise NotImplementedError
 
     def key(self, /, *args: Any, **kwargs: Any) -> str:
-        return self._guard.key((*self._first, *args), kwargs, self._receiver)
+        args, receiver = self._placed(args)
+        return self._guard.key(args, kwargs, receiver)
 
     def outcome(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._guard.outcome((*self._first, *args), kwargs, self._receiver)
+        args, receiver = self._placed(args)
+        return self._guard.outcome(args, kwargs, receiver)
 
     def peek(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._guard.peek((*self._first, *args), kwargs, self._receiver)
+        args, receiver = self._placed(args)
+        return self._guard.peek(args, kwargs, receiver)
 
     def forget(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._guard.forget((*self._first, *args), kwargs, self._receiver)
-
-
-class _Bound(_Words):
-    """A guarded method of one receiver."""
-
-    def __init__(self, method: _Method, first: tuple[Any, ...], receiver: Receiver | None) -> None:
-        self.__func__ = method
-        self._guard = method._guard  # noqa: SLF001 - the two classes are one idea
-        self._first = first
-        self._receiver = receiver
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._guard.call((*self._first, *args), kwargs, self._receiver)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__func__, name)
-
-
-class _AsyncBound(_Bound):
-    """A guarded coroutine method of one receiver."""
-
-    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return await self._guard.call((*self._first, *args), kwargs, self._receiver)
-
-
-class _Method(_Words):
-    """A guarded function that was defined in a class body."""
-
-    _bound: type[_Bound] = _Bound
-
-    def __init__(self, guard: Guard, binding: Binding) -> None:
-        self._guard = guard
-        self._binding = binding
-
-    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
-        if self._binding == "static":
-            return self
-        if self._binding == "class":
-            return self._bound(self, (owner or type(instance),), "class")
-        if instance is None:
-            return self._bound(self, (), "instance")
-        # `@classmethod` around us binds us to a class, up to Python 3.12.
-        receiver: Receiver = "class" if isinstance(instance, type) else "instance"
-        return self._bound(self, (instance,), receiver)
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._guard.call(args, kwargs, self._called_on(args))
-
-    def _called_on(self, args: tuple[Any, ...]) -> Receiver | None:
-        """Tell what we are called on without having been bound.
-
-        `@staticmethod` around us never binds us, and `@classmethod`, from Python 3.13 on, only
-        passes the class.
-        """
-        parameters = tuple(inspect.signature(self).parameters)
-        by_class = args and isinstance(args[0], type) and parameters[:1] == ("cls",)
-        return "class" if by_class else None
-
-
-class _AsyncMethod(_Method):
-    """A guarded coroutine function that was defined in a class body."""
-
-    _bound = _AsyncBound
-
-    def __init__(self, guard: Guard, binding: Binding) -> None:
-        super().__init__(guard, binding)
-        _mark(self)
-
-    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return await self._guard.call(args, kwargs, self._called_on(args))
+        args, receiver = self._placed(args)
+        return self._guard.forget(args, kwargs, receiver)

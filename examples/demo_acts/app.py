@@ -68,7 +68,7 @@ def complete(prompt: str) -> str:
     body = {
         "model": "stdlib-ngram",
         "messages": [{"role": "user", "content": prompt}],
-        "temperature": 0.8,
+        "temperature": 1.0,
         "min_tokens": LENGTH,
         "max_tokens": LENGTH,
     }

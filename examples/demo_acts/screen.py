@@ -19,6 +19,7 @@ __all__ = [
     "compare_answers",
     "compare_bills",
     "compare_lines",
+    "console",
     "next_steps",
     "open_curtain",
     "progress",
@@ -80,7 +81,7 @@ def progress(screen: Console) -> Progress:
     """Return the bars of a batch."""
     return Progress(
         TextColumn("{task.description:<14}"),
-        BarColumn(bar_width=22),
+        BarColumn(bar_width=22, complete_style=PLAIN, finished_style=GUARDED),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
         console=screen,
@@ -158,7 +159,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _quoted(text: str) -> Text:
-    return Text(f'"{textwrap.shorten(text, EXCERPT - 2, placeholder="...")}"')
+    line = " ".join(text.split())
+    return Text(f'"{line[: EXCERPT - 5].rstrip()}..."')
 
 
 def _add_scene(table: Table, title: str, plain: Sequence[Bill], guarded: Sequence[Bill]) -> None:

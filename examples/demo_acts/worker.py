@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import suppress
 
 from . import app
 from .guard import guard
@@ -21,4 +22,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Ctrl-C reaches both processes, and the other one says so.
+    with suppress(KeyboardInterrupt):
+        main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,5 +102,5 @@ class _Tokens:
         return self._prefix + next(self._count).to_bytes(6, "big")
 
 
-new_token = _Tokens()
+new_token: Final = _Tokens()
 os.register_at_fork(after_in_child=new_token.renew)

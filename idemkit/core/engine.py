@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import (
     IdempotencyError,
@@ -30,16 +30,20 @@ from .result import granted
 from .settling import Settler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from ..protocol import Grant, Recorded
     from .call import Call
+    from .ending import Ending
     from .flights import Flight, Landing
     from .policy import Policy
+    from .result import Conclusion
     from .wiring import Wiring
 
 __all__ = ["Begun", "Engine"]
 
 
-logger = logging.getLogger("idemkit")
+logger: Final = logging.getLogger("idemkit")
 
 Begun: TypeAlias = "Replay | Execution"
 """What `begin` hands out: an outcome to replay, or an execution to run the body under."""
@@ -79,7 +83,9 @@ class Engine:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._settler = Settler(wiring)
-        self.settle = self._settler.settle
+        self.settle: Callable[[Execution, Ending], Coroutine[Any, Any, Conclusion]] = (
+            self._settler.settle
+        )
 
     def recall(self, call: Call) -> Replay | None:
         """Return the outcome of `call` if this process knows it without asking the store.

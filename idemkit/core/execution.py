@@ -57,9 +57,6 @@ class Execution:
         observed: Its span, if anybody listens.
     """
 
-    replayed = False
-    """Whether the outcome was recorded before; a body that runs is no replay."""
-
     __slots__ = (
         "_alive",
         "_owner",
@@ -102,24 +99,24 @@ class Execution:
         observed: Observed | None = None,
     ) -> None:
         lease = policy.terms.lease / 1000
-        self.call = call
-        self.policy = policy
-        self.grant = grant
-        self.store = store
-        self.protected = protected
-        self.flight = flight
-        self.stale = stale
-        self.observed = observed
-        self.address = call.address
-        self.interval = beat_interval(lease)
-        self.due = sent + self.interval
-        self.renew_until = sent + (policy.max_seconds or float("inf"))
-        self.settled = False
-        self.recorded = False
-        self.ttl = 0.0
-        self.thread = threading.get_ident()
-        self.pid = os.getpid()
-        self.parent = _current.get()
+        self.call: Call = call
+        self.policy: Policy = policy
+        self.grant: Grant = grant
+        self.store: Store = store
+        self.protected: bool = protected
+        self.flight: Flight | None = flight
+        self.stale: Recorded | None = stale
+        self.observed: Observed | None = observed
+        self.address: str = call.address
+        self.interval: float = beat_interval(lease)
+        self.due: float = sent + self.interval
+        self.renew_until: float = sent + (policy.max_seconds or float("inf"))
+        self.settled: bool = False
+        self.recorded: bool = False
+        self.ttl: float = 0.0
+        self.thread: int = threading.get_ident()
+        self.pid: int = os.getpid()
+        self.parent: Execution | None = _current.get()
         self._owner = owner
         self._alive = alive
         self._valid_until = sent + validity(lease)

@@ -47,11 +47,11 @@ class Flight:
     __slots__ = ("_bells", "alive", "landing", "over", "route", "thread")
 
     def __init__(self, route: tuple[str, bytes], alive: Callable[[], bool]) -> None:
-        self.route = route
-        self.alive = alive
-        self.thread = threading.get_ident()
+        self.route: tuple[str, bytes] = route
+        self.alive: Callable[[], bool] = alive
+        self.thread: int = threading.get_ident()
         self.landing: Landing | None = None
-        self.over = False
+        self.over: bool = False
         self._bells: deque[Bell] = deque()
 
     def follow(self, bell: Bell) -> None:

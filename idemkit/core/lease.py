@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Held", "Keeper", "keeper"]
 
-logger = logging.getLogger("idemkit")
+logger: Final = logging.getLogger("idemkit")
 
 NEVER: Final = float("inf")
 

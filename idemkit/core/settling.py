@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import StoreError, StoreUnavailableError
 from ..protocol import Acquired, Claim, Done, Release, Running, Standing, retry_delay
@@ -27,7 +27,7 @@ __all__ = ["Settler"]
 
 T = TypeVar("T")
 
-logger = logging.getLogger("idemkit")
+logger: Final = logging.getLogger("idemkit")
 
 
 class Settler:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .values import State
 
@@ -27,7 +27,7 @@ class Situation(Enum):
     FORGOTTEN = "forgotten"
 
     # Members are singletons; the default hash of an Enum is a Python call on the hot path.
-    __hash__ = object.__hash__
+    __hash__: Any = object.__hash__
 
 
 class Verb(Enum):
@@ -39,7 +39,7 @@ class Verb(Enum):
     RELEASE = "release"
     FORGET = "forget"
 
-    __hash__ = object.__hash__
+    __hash__: Any = object.__hash__
 
 
 class Move(Enum):
@@ -58,7 +58,7 @@ class Move(Enum):
     LOSE = "lose"
     BURY = "bury"
 
-    __hash__ = object.__hash__
+    __hash__: Any = object.__hash__
 
 
 def _row(verb: Verb, **moves: tuple[Move, Move]) -> dict[tuple[Verb, Situation, bool], Move]:

@@ -33,13 +33,14 @@ class Binding:
     __slots__ = ("_bound", "_keywords", "function", "name", "names", "signature")
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        self.function: Callable[..., Any]
         self.function, self._bound, self._keywords = _opened(function)
-        self.name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+        self.name: str = getattr(self.function, "__qualname__", type(self.function).__qualname__)
         try:
-            self.signature = inspect.signature(self.function)
+            self.signature: Signature = inspect.signature(self.function)
         except ValueError as error:
             raise TypeError(f"{self.name}() does not say what its parameters are") from error
-        self.names = tuple(self.signature.parameters)
+        self.names: tuple[str, ...] = tuple(self.signature.parameters)
 
     def split(self, *groups: Collection[str]) -> Split:
         """Return a function of the same arguments that returns one tuple of values per group.

@@ -44,7 +44,7 @@ _DOUBLE = 8  # bytes
 _INT64 = range(-(1 << 63), 1 << 64)
 _LONGEST_PATH = 60
 
-encode = msgspec.msgpack.Encoder(order="deterministic").encode
+encode: Callable[[object], bytes] = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class Tag(IntEnum):

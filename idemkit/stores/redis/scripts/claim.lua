@@ -2,6 +2,12 @@
 -- No shebang: a script that is not flagged reads even when memory is out, so replays go on.
 local token, fingerprint = ARGV[2], ARGV[3]
 
+-- First, for most claims are replays.
+if situation == 'done' and fp == fingerprint then
+  return 'D\n' .. whole(of - now) .. '\n' ..
+    oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
+end
+
 local function outcome()
   return '\n' .. oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
 end
@@ -25,7 +31,6 @@ if situation == 'absent' then return take(now, 1, 0, false) end
 if situation ~= 'stale' and situation ~= 'forgotten' and fp ~= fingerprint then
   return 'U\n' .. st
 end
-if situation == 'done' then return 'D\n' .. whole(of - now) .. outcome() end
 
 local stale = og and now < tonumber(og)
 if situation == 'running' or situation == 'abandoned' then

@@ -1,0 +1,55 @@
+"""Tests of `idemkit.core.wiring`: the parts around an engine, and what follows from them."""
+
+import pytest
+
+from idemkit.core.call import Call
+from idemkit.core.colour import SYNC
+from idemkit.core.flights import Flights
+from idemkit.core.lease import Keeper
+from idemkit.core.telemetry import Subject
+from idemkit.core.wiring import Wiring
+from idemkit.stores import MemoryStore, Store
+from idemkit.stores.base import Colour
+from tests.stand_ins import FaultyStore
+
+
+def wired(store: Store) -> Wiring:
+    """Return a wiring for synchronous callers."""
+    return Wiring(store, SYNC, Flights(), Keeper(threaded=False), None)
+
+
+@pytest.mark.parametrize(
+    ("colour", "local"), [("any", True), ("sync", False), ("async", False)]
+)
+def test_only_memory_is_local(colour: Colour, local: bool) -> None:
+    """A store that anybody may use without waiting lives in this process."""
+    assert local == wired(FaultyStore(MemoryStore(), colour)).local
+
+
+def test_timed_store_passes_for_the_store() -> None:
+    """What telemetry watches has the name and the colour of what it watches."""
+    wiring = wired(MemoryStore())
+    assert (wiring.store.name, wiring.store.colour) == (wiring.timed.name, wiring.timed.colour)
+
+
+def test_flight_ends() -> None:
+    """Ending a flight lets its followers go."""
+    wiring = wired(MemoryStore())
+    flight, _ = wiring.flights.board(("address", b""), lambda: True)
+    wiring.end(flight)
+    assert (True, 0) == (flight.over, len(wiring.flights))
+
+
+def test_no_flight_needs_no_end() -> None:
+    """A call without a flight touches nobody else's."""
+    wiring = wired(MemoryStore())
+    other, _ = wiring.flights.board(("address", b""), lambda: True)
+    wiring.end(None)
+    assert not other.over
+
+
+def test_subject_names_operation_store_and_digest() -> None:
+    """Telemetry hears of a call what may be heard."""
+    call = Call("shop.pay", "shop.pay@1:", "5eed", b"payload", {"customer.tier": "gold"})
+    expected = Subject("shop.pay", "memory", "5eed", {"customer.tier": "gold"})
+    assert expected == wired(MemoryStore()).subject(call)

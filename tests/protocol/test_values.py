@@ -1,0 +1,111 @@
+"""Tests of `idemkit.protocol.values`."""
+
+from collections.abc import Hashable
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from idemkit.protocol import (
+    Acquired,
+    Beat,
+    Claim,
+    Completion,
+    Done,
+    Grant,
+    InDoubt,
+    Kind,
+    Poisoned,
+    Record,
+    Recorded,
+    Release,
+    Reused,
+    Running,
+    Standing,
+    State,
+    Terms,
+)
+
+TERMS = Terms(lease=30_000)
+GRANT = Grant(b"t", b"f", 1, 1, 0, TERMS)
+OUTCOME = Recorded(Kind.VALUE, "plain", b"1", "", 1, 2, 3, 4)
+
+VALUES = [
+    TERMS,
+    GRANT,
+    Beat(GRANT, heal=True),
+    Completion(GRANT, Kind.VALUE, "plain", b"1", "", 1, 0, heal=True),
+    Release(GRANT, "ValueError"),
+    OUTCOME,
+    Record(State.DONE, b"t", b"f", 1, 1, 0, 2, 4, OUTCOME),
+    Acquired(1, 1, 0),
+    Running(1, 5),
+    InDoubt(1, 5),
+    Poisoned(5),
+    Reused(State.DONE),
+]
+TUPLES = [Claim(b"t", b"f", TERMS), Done(OUTCOME, 1)]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_value_is_frozen(value: object) -> None:
+    """A value cannot be changed."""
+    name = next(iter(type(value).__dataclass_fields__))  # type: ignore[attr-defined]
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, name, None)
+
+
+@pytest.mark.parametrize("value", [*VALUES, *TUPLES], ids=lambda value: type(value).__name__)
+def test_value_has_no_room_for_more(value: object) -> None:
+    """A value is slotted: small, and without attributes that nobody declared."""
+    assert not hasattr(value, "__dict__")
+
+
+@pytest.mark.parametrize("value", [*VALUES, *TUPLES], ids=lambda value: type(value).__name__)
+def test_value_is_hashable(value: object) -> None:
+    """A value can be a key."""
+    assert isinstance(value, Hashable)
+
+
+@pytest.mark.parametrize(
+    ("standing", "lost"),
+    [
+        (Standing.HELD, False),
+        (Standing.HEALED, False),
+        (Standing.REPEATED, False),
+        (Standing.SUPERSEDED, True),
+        (Standing.GONE, True),
+        (Standing.FORGOTTEN, True),
+    ],
+)
+def test_lost(standing: Standing, lost: bool) -> None:
+    """Three standings say that the sender owns nothing any more."""
+    assert lost == standing.lost
+
+
+def test_every_standing_is_judged() -> None:
+    """A standing that is added must be sorted into one kind or the other above."""
+    assert 6 == len(Standing)
+
+
+@pytest.mark.parametrize(
+    ("stored", "names"),
+    [
+        (State, ["running", "failed", "done", "forgotten"]),
+        (Kind, ["value", "error", "oversized", "unserializable"]),
+        (Standing, ["held", "healed", "repeated", "superseded", "gone", "forgotten"]),
+    ],
+)
+def test_stored_names_are_pinned(stored: type[State | Kind | Standing], names: list[str]) -> None:
+    """What stores write down outlives this release."""
+    assert names == [member.value for member in stored]
+
+
+def test_terms_of_an_operation_that_fixes_only_its_lease() -> None:
+    """Records are kept for a day, taken over, and poisoned after five abandoned attempts."""
+    assert Terms(30_000, 86_400_000, take_over=True, max_attempts=5) == TERMS
+
+
+def test_release_unless_told_otherwise() -> None:
+    """A failed record is kept for an hour and is not in doubt."""
+    expected = Release(GRANT, "ValueError", in_doubt=False, retention=3_600_000)
+    assert expected == Release(GRANT, "ValueError")
