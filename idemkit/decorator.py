@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, overload
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypedDict, TypeVar, overload
 
 from .core.policy import SETTINGS, Duration, Policy, seconds
 from .guards import AsyncGuard, Guard, Guarded, SyncGuard
-from .operation import Configuration, Names, default
+from .operation import Configuration, Names, checked_codec, default
 from .surfaces import function_surface, method_surface
 
 if TYPE_CHECKING:
@@ -21,12 +21,21 @@ if TYPE_CHECKING:
     from .core.keys import Receiver, Selection
     from .core.policy import TTL, OnAbandoned, OnDuplicate, OnStoreError
     from .protocol import Durability
-    from .surfaces import Binding, Idempotent, IdempotentAsync
+    from .surfaces import (
+        Binding,
+        Idempotent,
+        IdempotentAsync,
+        IdempotentAsyncFunction,
+        IdempotentFunction,
+    )
 
 __all__ = ["Decorator", "Options", "idempotent"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Unbound: TypeAlias = "classmethod[Any, P, T] | staticmethod[P, T]"
+"""What no instance is passed to: decorated inside `@idempotent`."""
 
 
 class Options(TypedDict, total=False):
@@ -87,6 +96,12 @@ class Options(TypedDict, total=False):
 
 
 _OPTIONS = frozenset(Options.__annotations__)
+_OR_A_VALUE = frozenset({"on_abandoned", "ttl"})
+_AWAITED = frozenset({"fallback", "on_abandoned"})
+"""Hooks that may be coroutine functions if the body is one, as effects may."""
+
+SHORTEST_WINDOW = 0.001
+"""Seconds."""
 
 
 class Decorator(Protocol):
@@ -94,18 +109,30 @@ class Decorator(Protocol):
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a coroutine is a value too: first match wins
-        self, function: Callable[P, Coroutine[Any, Any, T]], /
+        self, function: Unbound[P, Coroutine[Any, Any, T]], /
     ) -> IdempotentAsync[P, T]: ...
     @overload
-    def __call__(self, function: Callable[P, T], /) -> Idempotent[P, T]: ...
+    def __call__(self, function: Unbound[P, T], /) -> Idempotent[P, T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # likewise
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> IdempotentAsyncFunction[P, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> IdempotentFunction[P, T]: ...
 
 
 @overload
 def idempotent(  # type: ignore[overload-overlap]  # likewise
-    function: Callable[P, Coroutine[Any, Any, T]], /
+    function: Unbound[P, Coroutine[Any, Any, T]], /
 ) -> IdempotentAsync[P, T]: ...
 @overload
-def idempotent(function: Callable[P, T], /) -> Idempotent[P, T]: ...
+def idempotent(function: Unbound[P, T], /) -> Idempotent[P, T]: ...
+@overload
+def idempotent(  # type: ignore[overload-overlap]  # likewise
+    function: Callable[P, Coroutine[Any, Any, T]], /
+) -> IdempotentAsyncFunction[P, T]: ...
+@overload
+def idempotent(function: Callable[P, T], /) -> IdempotentFunction[P, T]: ...
 @overload
 def idempotent(**options: Unpack[Options]) -> Decorator: ...
 def idempotent(function: Callable[..., Any] | None = None, /, **options: Unpack[Options]) -> Any:
@@ -145,36 +172,54 @@ def decorate(
     inner, bound_to = _inner(body)
     asynchronous = _is_async(inner)
     guarded = _guarded(body, inner, options, asynchronous=asynchronous, bound_to=bound_to)
-    if "name" not in options and isinstance(inner, FunctionType):
-        names.register(guarded.name, inner)
+    original = inspect.unwrap(inner)
+    if "name" not in options and isinstance(original, FunctionType):
+        names.register(guarded.name, original)
     in_force = default if configuration is None else (lambda: configuration)
     guard: Guard = (AsyncGuard if asynchronous else SyncGuard)(guarded, in_force)
     if configuration is not None:
         guard.bound()  # is the store one for functions of this colour?
     if binding is None:
-        return function_surface(guard, body)
-    return method_surface(guard, body, binding)
+        return function_surface(guard, inner)
+    return method_surface(guard, inner, binding)
 
 
 def _opened(function: Any) -> tuple[Callable[..., Any], Binding | None]:
     """Return the function inside a staticmethod or classmethod, and how a class binds it."""
     match function:
         case staticmethod():
-            return function.__func__, "static"
+            return _plain(function.__func__), "static"
         case classmethod():
-            return function.__func__, "class"
+            return _plain(function.__func__), "class"
         case FunctionType() if _in_class_body(function):
             return function, "instance"
-        case FunctionType() | MethodType() | BuiltinFunctionType() | functools.partial():
-            return function, None
+        case _:
+            return _plain(function), None
+
+
+def _plain(function: Any) -> Any:
+    """Return a function, a bound method, or a partial of one, whatever kind of callable it is."""
+    match function:
+        case FunctionType() | MethodType():
+            return function
+        case functools.partial():
+            return functools.partial(_plain(function.func), *function.args, **function.keywords)
         case type():
             message = f"@idempotent guards functions; {function.__qualname__} is a class"
             raise TypeError(message)
-        case _ if callable(function):
-            return function.__call__, None  # a method, so that the object's own state counts
+        case object(__call__=MethodType() as call):
+            return call  # so that the object's own state counts
+        case _ if callable(function) and _is_named(function):
+            return function  # built in, compiled, or wrapped by something compiled
         case _:
             message = f"@idempotent guards functions, not {type(function).__qualname__} objects"
             raise TypeError(message)
+
+
+def _is_named(function: Any) -> bool:
+    # Methods of built-in objects have no module, and what they are bound to would be in no key.
+    words = (getattr(function, name, None) for name in ("__module__", "__qualname__"))
+    return all(isinstance(word, str) for word in words)
 
 
 def _in_class_body(function: FunctionType) -> bool:
@@ -213,29 +258,45 @@ def _guarded(
     bound_to: Receiver | None,
 ) -> Guarded:
     _refuse_unknown(options)
-    settings: dict[str, Any] = {name: value for name, value in options.items() if name in SETTINGS}
-    if "record_errors" in settings:
-        settings["record_errors"] = _classes(settings["record_errors"])
-    Policy(**settings)  # refuse what is out of range here, not at the first call
-    effects = tuple(options.get("effects", ()))
-    _check_effects(effects, asynchronous=asynchronous)
-    window = options.get("window")
+    _check_hooks(options, asynchronous=asynchronous)
     guarded = Guarded(
         function=body,
-        name=options.get("name") or _default_name(inner),
+        name=_checked_name(options["name"]) if "name" in options else _default_name(inner),
         version=options.get("version", 1),
-        codec=options.get("codec"),
-        settings=settings,
+        codec=checked_codec(options.get("codec")),
+        settings=_settings(options),
         key=options.get("key"),
         fingerprint=options.get("fingerprint"),
         ignore=options.get("ignore", ()),
-        window=None if window is None else seconds(window, "window", least=0.001),
-        effects=effects,
+        window=_window(options),
+        effects=_listed("effects", options),
         attributes=options.get("attributes"),
         bound_to=bound_to,
     )
-    guarded.identifier("", bound_to)  # likewise
+    guarded.identifier("", bound_to)  # refuse names that are no parameters here
     return guarded
+
+
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are settings of a `Policy`, checked here, not at the first call."""
+    settings = {name: value for name, value in options.items() if name in SETTINGS}
+    if "record_errors" in settings:
+        settings["record_errors"] = _listed("record_errors", settings)
+    Policy(**settings)
+    return settings
+
+
+def _window(options: Options) -> float | None:
+    if "window" not in options:
+        return None
+    return seconds(options["window"], "window", least=SHORTEST_WINDOW)
+
+
+def _checked_name(name: object) -> str:
+    if not (isinstance(name, str) and name):
+        message = f"name must be a non-empty string, not {name!r}"
+        raise TypeError(message)
+    return name
 
 
 def _default_name(inner: Any) -> str:
@@ -253,21 +314,29 @@ def _refuse_unknown(options: Mapping[str, Any]) -> None:
             raise TypeError(message)
 
 
-def _classes(errors: Any) -> tuple[type[BaseException], ...]:
-    if isinstance(errors, type):
-        message = f"record_errors takes a sequence: record_errors=[{errors.__qualname__}]"
+def _listed(name: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
+    value = options.get(name, ())
+    if callable(value):
+        message = f"{name} takes a sequence: {name}=[{getattr(value, '__qualname__', value)}]"
         raise TypeError(message)
-    return tuple(errors)
+    return tuple(value)
 
 
-def _check_effects(effects: Sequence[Any], *, asynchronous: bool) -> None:
-    for effect in effects:
-        if not callable(effect):
-            message = f"effects are called with the result; {effect!r} cannot be called"
-            raise TypeError(message)
-        if not asynchronous and inspect.iscoroutinefunction(effect):
-            message = (
-                f"effect {effect.__qualname__} is a coroutine function, which nobody can await in "
-                "a function that is none"
-            )
-            raise TypeError(message)
+def _check_hooks(options: Mapping[str, Any], *, asynchronous: bool) -> None:
+    for name in ("attributes", "fallback", "on_abandoned", "record", "ttl"):
+        hook = options.get(name)
+        if hook is None or (name in _OR_A_VALUE and not callable(hook)):
+            continue  # a word or a number is for `Policy` to check
+        _check_hook(name, hook, awaited=asynchronous and name in _AWAITED)
+    for effect in _listed("effects", options):
+        _check_hook("effects", effect, awaited=asynchronous)
+
+
+def _check_hook(option: str, hook: Any, *, awaited: bool) -> None:
+    if not callable(hook):
+        message = f"{option} must be callable, and {hook!r} is not"
+        raise TypeError(message)
+    coroutine = any(map(inspect.iscoroutinefunction, (hook, type(hook).__call__)))
+    if coroutine and not awaited:
+        message = f"{option}={hook!r} is a coroutine function, and would not be awaited here"
+        raise TypeError(message)

@@ -200,7 +200,7 @@ def _reconciler(execution: Execution) -> Callable[[Call], Any] | None:
 class SyncGuard(Guard):
     """Guard a function; its callers are threads."""
 
-    caller = "sync"
+    caller: Caller = "sync"
 
     def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
@@ -243,7 +243,7 @@ class SyncGuard(Guard):
         self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
     ) -> Outcome[Any]:
         with execution:
-            ending = self._reconcile(bound, execution) or self._run(bound, execution, args, kwargs)
+            ending = self._prepare(bound, execution) or self._run(bound, execution, args, kwargs)
             conclusion = drive(bound.engine.settle(execution, ending))
             try:
                 return concluded(execution, ending, conclusion, bound.codec)
@@ -252,19 +252,17 @@ class SyncGuard(Guard):
                     raise
                 return stand_in(execution, ending, bound.policy.fallback(error, *args, **kwargs))
 
-    def _reconcile(self, bound: _Bound, execution: Execution) -> Ending | None:
+    def _prepare(self, bound: _Bound, execution: Execution) -> Ending | None:
+        """Ask the hooks that come before the body; return an ending if it need not run."""
         hook = _reconciler(execution)
-        if hook is None:
-            return None
         try:
             execution.fix_ttl()
-            return judged(execution, bound.codec, hook(execution.call))
+            return judged(execution, bound.codec, hook(execution.call)) if hook else None
         except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
-            return Ending(error=error, in_doubt=True)
+            return Ending(error=error, in_doubt=hook is not None)
 
     def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
         try:
-            execution.fix_ttl()
             value = self.guarded.function(*args, **kwargs)
             for effect in self.guarded.effects:
                 effect(value)
@@ -276,7 +274,7 @@ class SyncGuard(Guard):
 class AsyncGuard(Guard):
     """Guard a coroutine function; its callers are tasks."""
 
-    caller = "async"
+    caller: Caller = "async"
 
     async def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
@@ -322,7 +320,7 @@ class AsyncGuard(Guard):
         self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
     ) -> Outcome[Any]:
         with execution:
-            ending = await self._reconcile(bound, execution)
+            ending = await self._prepare(bound, execution)
             ending = ending or await self._run(bound, execution, args, kwargs)
             conclusion = await bound.engine.settle(execution, ending)
             try:
@@ -333,30 +331,30 @@ class AsyncGuard(Guard):
                 value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
                 return stand_in(execution, ending, value)
 
-    async def _reconcile(self, bound: _Bound, execution: Execution) -> Ending | None:
+    async def _prepare(self, bound: _Bound, execution: Execution) -> Ending | None:
+        """Ask the hooks that come before the body; return an ending if it need not run."""
         hook = _reconciler(execution)
-        if hook is None:
-            return None
         try:
             execution.fix_ttl()
+            if hook is None:
+                return None
             return judged(execution, bound.codec, await _awaited(hook(execution.call)))
         except GeneratorExit:
+            # Nobody will resume this coroutine, so nothing more may be awaited in it: the claim
+            # is left to the beat thread.
             raise
         except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
-            return Ending(error=error, in_doubt=True)
+            return Ending(error=error, in_doubt=hook is not None)
 
     async def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
         try:
-            execution.fix_ttl()
             body = self.guarded.function(*args, **kwargs)
             value = await limit(body, execution.policy.max_seconds)
             for effect in self.guarded.effects:
                 await _awaited(effect(value))
             return returned(execution, bound.codec, value)
         except GeneratorExit:
-            # Nobody will resume this coroutine, so nothing more may be awaited in it: the claim
-            # is left to the beat thread.
-            raise
+            raise  # likewise
         except BaseException as error:  # noqa: BLE001 - raised again once it is settled
             return failed(execution, error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
 
 from .decorator import decorate
 from .operation import Configuration, set_default
@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 
     from .core.codecs import Codec
     from .core.policy import TTL, Duration, OnAbandoned, OnDuplicate, OnStoreError
-    from .decorator import Decorator, Options
+    from .decorator import Decorator, Options, Unbound
     from .protocol import Durability
     from .stores.base import Store
-    from .surfaces import Idempotent, IdempotentAsync
+    from .surfaces import (
+        Idempotent,
+        IdempotentAsync,
+        IdempotentAsyncFunction,
+        IdempotentFunction,
+    )
 
 __all__ = ["Idempotency", "configure"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DAY = 86_400.0
-MEBIBYTE = 1024 * 1024
+DAY: Final = 86_400.0
+MEBIBYTE: Final = 1024 * 1024
 
 
 class Idempotency(Configuration):
@@ -90,38 +95,46 @@ class Idempotency(Configuration):
 
     @overload
     def idempotent(  # type: ignore[overload-overlap]  # as in `idemkit.idempotent`
-        self, function: Callable[P, Coroutine[Any, Any, T]], /
+        self, function: Unbound[P, Coroutine[Any, Any, T]], /
     ) -> IdempotentAsync[P, T]: ...
     @overload
-    def idempotent(self, function: Callable[P, T], /) -> Idempotent[P, T]: ...
+    def idempotent(self, function: Unbound[P, T], /) -> Idempotent[P, T]: ...
     @overload
-    def idempotent(self, **options: Unpack[Options]) -> Decorator: ...
-    def idempotent(self, *functions: Any, **options: Any) -> Any:
+    def idempotent(  # type: ignore[overload-overlap]  # likewise
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> IdempotentAsyncFunction[P, T]: ...
+    @overload
+    def idempotent(self, function: Callable[P, T], /) -> IdempotentFunction[P, T]: ...
+    @overload
+    def idempotent(self, /, **options: Unpack[Options]) -> Decorator: ...
+    def idempotent(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Make a function idempotent on this store; see `idemkit.idempotent`."""
         guard = functools.partial(
             decorate, options=cast("Options", options), names=self.names, configuration=self
         )
-        return guard(*functions) if functions else guard
+        return guard if function is None else guard(function)
 
 
-def _configure(create: Callable[P, Idempotency]) -> Callable[P, Idempotency]:
-    """Lend `configure` the parameters of `Idempotency`."""
+def _with_parameters_of(
+    create: Callable[P, T],
+) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    """Lend a function the parameters of `create`, for people and type checkers alike."""
 
-    @functools.wraps(create, assigned=(), updated=())
-    def configure(*args: P.args, **kwargs: P.kwargs) -> Idempotency:
-        idempotency = create(*args, **kwargs)
-        set_default(idempotency)
-        return idempotency
+    def lend(function: Callable[..., T]) -> Callable[P, T]:
+        return functools.update_wrapper(function, create, assigned=(), updated=())
 
-    configure.__name__ = configure.__qualname__ = "configure"
-    configure.__doc__ = """Set what a bare `@idempotent` uses; takes what `Idempotency` takes.
+    return lend
+
+
+@_with_parameters_of(Idempotency)
+def configure(*args: Any, **settings: Any) -> Idempotency:
+    """Set what a bare `@idempotent` uses; takes what `Idempotency` takes.
 
     It may be called after decoration, and takes hold from the next call on.
 
     Returns:
         The `Idempotency`, to be closed by whoever configured it.
     """
-    return configure
-
-
-configure = _configure(Idempotency)
+    idempotency = Idempotency(*args, **settings)
+    set_default(idempotency)
+    return idempotency

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .core.codecs import Codec
     from .stores.base import Caller, Store
 
-__all__ = ["Configuration", "Names", "default", "set_default"]
+__all__ = ["Configuration", "Names", "checked_codec", "default", "set_default"]
 
 STORE_VARIABLE: Final = "IDEMKIT_STORE"
 
@@ -54,11 +54,11 @@ class Configuration:
         near_cache: int,
         settings: Mapping[str, Any],
     ) -> None:
-        self.namespace = namespace
-        self.codec = codec
-        self.policy = Policy(**settings)
-        self.names = Names()
-        self.store = _opened(store, near_cache)
+        self.namespace: str = namespace
+        self.codec: Codec | None = checked_codec(codec)
+        self.policy: Policy = Policy(**settings)
+        self.names: Names = Names()
+        self.store: Store = _opened(store, near_cache)
         self._flights = Flights()
         self._engines: dict[Caller, Engine] = {}
         _configurations.add(self)
@@ -172,10 +172,33 @@ def _warn_of_captured(name: str, known: FunctionType, function: FunctionType) ->
             f"{name} was created again over other values of {', '.join(captured)}, which are in "
             "no key: pass them as arguments, or pass name=... to keep the two apart"
         )
-        warnings.warn(message, IdemkitWarning, stacklevel=6)
+        # At the function's own line, however the decorator came to be called.
+        warnings.warn_explicit(
+            message,
+            IdemkitWarning,
+            function.__code__.co_filename,
+            function.__code__.co_firstlineno,
+            registry=function.__globals__.setdefault("__warningregistry__", {}),
+        )
+
+
+def checked_codec(codec: Codec | None) -> Codec | None:
+    """Refuse what is no codec, such as the class of one.
+
+    Raises:
+        TypeError: It is neither a codec nor None.
+    """
+    words = (getattr(codec, word, None) for word in ("encode", "decode"))
+    if codec is None or (all(map(callable, words)) and not isinstance(codec, type)):
+        return codec
+    message = f"codec must be an object with a name, encode() and decode(), not {codec!r}"
+    raise TypeError(message)
 
 
 def _opened(store: Store | str | None, near_cache: int) -> Store:
+    if isinstance(near_cache, bool) or not isinstance(near_cache, int) or near_cache < 0:
+        message = f"near_cache must be a number of records, not {near_cache!r}"
+        raise ValueError(message)
     if store is None:
         store = os.environ.get(STORE_VARIABLE) or _memory()
     if isinstance(store, str):

@@ -7,6 +7,7 @@ import inspect
 from typing import (
     TYPE_CHECKING,
     Any,
+    Final,
     Literal,
     ParamSpec,
     Protocol,
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
     from .core.keys import Receiver
     from .guards import Guard
 
-__all__ = ["Idempotent", "IdempotentAsync", "function_surface", "method_surface"]
+__all__ = [
+    "Idempotent",
+    "IdempotentAsync",
+    "IdempotentAsyncFunction",
+    "IdempotentFunction",
+    "function_surface",
+    "method_surface",
+]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -32,8 +40,10 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")
 
-# For whoever asks `inspect.iscoroutinefunction`; before Python 3.12 an object cannot say it is one.
+# For whoever asks `inspect.iscoroutinefunction`: objects can be marked from Python 3.12 on, and
+# before that what has the attributes of a function is asked for the flags of its code.
 _mark: Callable[[Any], Any] = getattr(inspect, "markcoroutinefunction", lambda surface: surface)
+_CODE: Final = ("__code__", "__defaults__", "__kwdefaults__")
 
 Binding: TypeAlias = Literal["instance", "class", "static"]
 
@@ -65,11 +75,19 @@ class Idempotent(Protocol[P, T_co]):
         """Free the key, so that the next call runs; say whether there was anything to forget."""
         ...
 
+
+class IdempotentFunction(Idempotent[P, T_co], Protocol[P, T_co]):
+    """A guarded function that becomes a method where it stands in a class body."""
+
+    @overload
+    def __get__(
+        self: IdempotentFunction[Concatenate[type[S], Q], T], instance: None, owner: type[S], /
+    ) -> Idempotent[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
     @overload
     def __get__(
-        self: Idempotent[Concatenate[S, Q], T], instance: S, owner: type | None = None, /
+        self: IdempotentFunction[Concatenate[S, Q], T], instance: S, owner: type | None = None, /
     ) -> Idempotent[Q, T]: ...
 
 
@@ -100,20 +118,50 @@ class IdempotentAsync(Protocol[P, T_co]):
         """Free the key, so that the next call runs; say whether there was anything to forget."""
         ...
 
+
+class IdempotentAsyncFunction(IdempotentAsync[P, T_co], Protocol[P, T_co]):
+    """A guarded coroutine function that becomes a method where it stands in a class body."""
+
+    @overload
+    def __get__(
+        self: IdempotentAsyncFunction[Concatenate[type[S], Q], T], instance: None, owner: type[S], /
+    ) -> IdempotentAsync[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
     @overload
     def __get__(
-        self: IdempotentAsync[Concatenate[S, Q], T], instance: S, owner: type | None = None, /
+        self: IdempotentAsyncFunction[Concatenate[S, Q], T],
+        instance: S,
+        owner: type | None = None,
+        /,
     ) -> IdempotentAsync[Q, T]: ...
 
 
-def function_surface(guard: Guard, face: Face) -> Any:
-    """Return a real function around `guard`, so that nobody who inspects it is surprised."""
+def function_surface(guard: Guard, named: Callable[..., Any]) -> Any:
+    """Return a real function around `guard`, so that nobody who inspects it is surprised.
+
+    It goes by the name and docstring of `named`.
+    """
     surface = _async_function(guard) if guard.caller == "async" else _spread(guard.call)
     for name in ("key", "outcome", "peek", "forget"):
         setattr(surface, name, _spread(getattr(guard, name)))
-    return face.lend(surface)
+    return _dressed(surface, guard, named)
+
+
+def method_surface(guard: Guard, named: Callable[..., Any], binding: Binding) -> Any:
+    """Return a descriptor around `guard`, which sees what it is called on."""
+    by_class = next(iter(inspect.signature(named).parameters), None) == "cls"
+    if guard.caller == "sync":
+        return _dressed(_Method(guard, binding, by_class=by_class), guard, named)
+    surface = _mark(_AsyncMethod(guard, binding, by_class=by_class))
+    vars(surface).update({name: getattr(named, name, None) for name in _CODE})
+    return _dressed(surface, guard, named)
+
+
+def _dressed(surface: Any, guard: Guard, named: Callable[..., Any]) -> Any:
+    functools.update_wrapper(surface, named)
+    surface.__wrapped__ = guard.guarded.function
+    return surface
 
 
 def _async_function(guard: Guard) -> Callable[..., Any]:
@@ -132,33 +180,126 @@ def _spread(method: Callable[..., Any]) -> Callable[..., Any]:
     return spread
 
 
-def method_surface(guard: Guard, face: Face, binding: Binding) -> Any:
-    """Return a descriptor around `guard`, which sees what it is called on."""
-    kind = _Method if guard.caller == "sync" else _AsyncMethod
-    return face.lend(kind(guard, binding, face.first_parameter))
+class _Bound:
+    """A guarded method of one object or class, as Python's own bound methods are."""
 
+    def __init__(
+        self, method: _Method, owner: Any, first: tuple[Any, ...], receiver: Receiver
+    ) -> None:
+        self.__func__ = method
+        self.__self__ = owner
+        self._guard = method._guard  # noqa: SLF001 - the two classes are one idea
+        self._first = first
+        self._receiver = receiver
 
-class _Words:
-    """The words that every surface of a method has, bound or not."""
-
-    _guard: Guard
-
-    def _placed(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Receiver | None]:
-        """Return all arguments of the function inside, and what the first of them is."""
-        raise NotImplementedError
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._guard.call((*self._first, *args), kwargs, self._receiver)
 
     def key(self, /, *args: Any, **kwargs: Any) -> str:
-        args, receiver = self._placed(args)
-        return self._guard.key(args, kwargs, receiver)
+        return self._guard.key((*self._first, *args), kwargs, self._receiver)
 
     def outcome(self, /, *args: Any, **kwargs: Any) -> Any:
-        args, receiver = self._placed(args)
-        return self._guard.outcome(args, kwargs, receiver)
+        return self._guard.outcome((*self._first, *args), kwargs, self._receiver)
 
     def peek(self, /, *args: Any, **kwargs: Any) -> Any:
-        args, receiver = self._placed(args)
-        return self._guard.peek(args, kwargs, receiver)
+        return self._guard.peek((*self._first, *args), kwargs, self._receiver)
 
     def forget(self, /, *args: Any, **kwargs: Any) -> Any:
-        args, receiver = self._placed(args)
-        return self._guard.forget(args, kwargs, receiver)
+        return self._guard.forget((*self._first, *args), kwargs, self._receiver)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Bound):
+            return NotImplemented
+        return self.__func__ is other.__func__ and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self.__func__), id(self.__self__)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.__self__, self.__func__.__name__)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = inspect.signature(self.__func__)
+        parameters = tuple(signature.parameters.values())
+        return signature.replace(parameters=parameters[len(self._first) :])
+
+
+class _AsyncBound(_Bound):
+    """A guarded coroutine method of one object or class."""
+
+    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return await self._guard.call((*self._first, *args), kwargs, self._receiver)
+
+
+class _Method:
+    """A guarded function that was defined in a class body.
+
+    Called without having been bound, it is a static method; or `@classmethod` stands around it
+    and, from Python 3.13 on, only passes the class.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    _bound: type[_Bound] = _Bound
+
+    def __init__(self, guard: Guard, binding: Binding, *, by_class: bool) -> None:
+        self._guard = guard
+        self._binding = binding
+        self._by_class = by_class
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
+        if self._binding == "static":
+            return self
+        if self._binding == "class":
+            owner = owner or type(instance)
+            return self._bound(self, owner, (owner,), "class")
+        if instance is None:
+            return self._bound(self, owner, (), "instance")
+        # `@classmethod` around us binds us to a class, up to Python 3.12.
+        receiver: Receiver = "class" if isinstance(instance, type) else "instance"
+        return self._bound(self, instance, (instance,), receiver)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._guard.call(args, kwargs, self._called_on(args))
+
+    def key(self, /, *args: Any, **kwargs: Any) -> str:
+        return self._guard.key(args, kwargs, self._asked_of(args))
+
+    def outcome(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._guard.outcome(args, kwargs, self._asked_of(args))
+
+    def peek(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._guard.peek(args, kwargs, self._asked_of(args))
+
+    def forget(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._guard.forget(args, kwargs, self._asked_of(args))
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+    def _called_on(self, args: tuple[Any, ...]) -> Receiver | None:
+        return "class" if self._by_class and args and isinstance(args[0], type) else None
+
+    def _asked_of(self, args: tuple[Any, ...]) -> Receiver | None:
+        receiver = self._called_on(args)
+        if self._by_class and receiver is None:
+            message = (
+                f"{self.__qualname__}() must know its class: write @idempotent above @classmethod, "
+                "or pass the class as the first argument"
+            )
+            raise TypeError(message)
+        return receiver
+
+
+class _AsyncMethod(_Method):
+    """A guarded coroutine function that was defined in a class body."""
+
+    _bound = _AsyncBound
+
+    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return await self._guard.call(args, kwargs, self._called_on(args))

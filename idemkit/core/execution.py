@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -143,7 +144,9 @@ class Execution:
                 self.outcome, error=error, attempt=self.grant.attempt, recorded=self.recorded
             )
         if self._reset is not None:
-            _current.reset(self._reset)
+            # A coroutine that nobody finished is closed in whatever context that happens in.
+            with suppress(ValueError):
+                _current.reset(self._reset)
         if not self.settled:
             self.settled = True
             self._owner.orphaned(self)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ class Flight:
 
     def unfollow(self, bell: Bell) -> None:
         """Forget a follower who is tired of waiting."""
-        if bell in self._bells:
+        with suppress(ValueError):  # rung meanwhile, from another thread perhaps
             self._bells.remove(bell)
 
     def _announce(self) -> None:

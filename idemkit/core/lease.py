@@ -107,7 +107,8 @@ class Keeper:
 
     def tick(self) -> None:
         """Send every beat that is due, and give back what nobody will come back for."""
-        orphans, self._abandoned = self._abandoned, []
+        with self._changed:
+            orphans, self._abandoned = self._abandoned, []
         for held in self._snapshot():
             if not held.alive():
                 self.drop(held)

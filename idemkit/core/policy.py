@@ -98,9 +98,11 @@ class Policy:
         lease = seconds(self.lease, "lease", least=MIN_LEASE)
         self._set("lease", lease)
         self._set("stale_if_error", seconds(self.stale_if_error, "stale_if_error"))
-        for name in ("ttl", "wait", "max_run"):
+        if not callable(self.ttl):
+            self._set("ttl", seconds(self.ttl, "ttl"))
+        for name in ("wait", "max_run"):
             value = getattr(self, name)
-            if value is not None and not callable(value):
+            if value is not None:
                 self._set(name, seconds(value, name))
         chosen(self.on_duplicate, "on_duplicate", OnDuplicate)
         chosen(self.on_store_error, "on_store_error", OnStoreError)

@@ -72,6 +72,7 @@ class Settler:
             return conclusion
         finally:
             self._leave(execution)
+            self._wiring.end(execution.flight)
 
     async def _conclude(self, execution: Execution, result: Result) -> Conclusion:
         while True:
@@ -81,7 +82,11 @@ class Settler:
             self._tell_lost(execution, standing)
             if standing is not Standing.SUPERSEDED:
                 return Conclusion(recorded=False)
-            conclusion = await self._yield(execution)
+            try:
+                conclusion = await self._yield(execution)
+            except StoreError as error:
+                _warn_unsettled(execution, error)
+                return Conclusion(recorded=False)
             if conclusion is not None:
                 return conclusion
 
@@ -157,7 +162,7 @@ class Settler:
         self._leave(execution)
         if self._wiring.parting is not None:
             command = Release(execution.grant, "abandoned", in_doubt=True)
-            with suppress(StoreError):
+            with suppress(Exception):  # whatever a store does, the beat thread lives on
                 drive(self._wiring.parting.release(execution.address, command))
         self._wiring.end(execution.flight)
 

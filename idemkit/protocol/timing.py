@@ -27,4 +27,4 @@ def doorbell_patience(left: int, jitter: float) -> float:
 
 def retry_delay(attempt: int, jitter: float) -> float:
     """Return the seconds to wait before retry number `attempt` (from 0) of a store command."""
-    return min(0.05 * 2.0**attempt, 1.0) * (0.5 + 0.5 * jitter)
+    return min(0.05 * 2.0 ** min(attempt, 10), 1.0) * (0.5 + 0.5 * jitter)

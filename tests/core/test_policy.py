@@ -31,6 +31,7 @@ WRONG_TYPES: list[dict[str, Any]] = [
     {"lease": True},
     {"ttl": None},
     {"wait": "forever"},
+    {"max_run": print},
     {"record_errors": ValueError},
     {"record_errors": [ValueError]},
     {"record_errors": (1,)},

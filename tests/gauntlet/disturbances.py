@@ -9,8 +9,7 @@ from idemkit.errors import StoreUnavailableError
 from idemkit.protocol import Beat, Claim, Completion, Decision, Record, Release, Standing
 from idemkit.stores import Store
 from idemkit.stores.base import Caller
-
-DEADLINE = 20.0
+from tests.gauntlet.crowds import DEADLINE
 
 
 class Plan:

@@ -3,9 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from idemkit import Idempotency
+from idemkit import Idempotency, current
 from idemkit.stores import Store
 from tests.gauntlet.disturbances import Disturbed, Plan
+
+
+def this_attempt() -> int:
+    """Return which attempt the body around the caller is."""
+    call = current()
+    assert call is not None
+    return call.attempt
 
 
 class StoreClock:
@@ -31,7 +38,7 @@ class Place:
     """
 
     def __init__(self, store: Callable[[], Store]) -> None:
-        self._store = store
+        self.store = store
         self._applications: list[Idempotency] = []
 
     def application(self, plan: Plan | None = None, **settings: Any) -> Idempotency:
@@ -41,7 +48,7 @@ class Place:
             plan: What goes wrong between this application and the store.
             settings: Defaults of its operations.
         """
-        store = self._store() if plan is None else Disturbed(self._store(), plan)
+        store = self.store() if plan is None else Disturbed(self.store(), plan)
         self._applications.append(Idempotency(store, **settings))
         return self._applications[-1]
 

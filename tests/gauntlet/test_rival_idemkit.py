@@ -9,15 +9,18 @@ import threading
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from idemkit import Idempotency, InProgressError, current
+from idemkit import Idempotency, InProgressError
 from idemkit.stores.memory import MemoryStore
 from tests.gauntlet.crowds import DEADLINE, Caller, Pause, at_once
 from tests.gauntlet.disturbances import Plan
-from tests.gauntlet.places import Place, StoreClock
+from tests.gauntlet.places import Place, StoreClock, this_attempt
+
+if TYPE_CHECKING:
+    from idemkit.surfaces import Idempotent
 
 CROWD = 64
 
@@ -117,7 +120,7 @@ def test_body_longer_than_its_lease_runs_once(place: Place, clock: StoreClock) -
     pause.reached()
     for _ in range(4):
         clock.advance(0.8)
-        plan.until("beat", plan.uses["beat"] + 2)  # one may have been on its way when the time passed
+        plan.until("beat", plan.uses["beat"] + 2)  # one may have been under way already
         with pytest.raises(InProgressError):
             elsewhere(7)
     pause.end()
@@ -162,7 +165,7 @@ def test_cancelled_call_gives_its_claim_back(place: Place) -> None:
 
         @idem.idempotent
         async def work() -> str:
-            attempts.append(current().attempt)
+            attempts.append(this_attempt())
             if len(attempts) == 1:
                 started.set()
                 await never.wait()
@@ -183,7 +186,7 @@ def test_waiter_runs_when_the_leader_fails(place: Place) -> None:
     plan, pause = Plan(), Pause()
 
     def work() -> int:
-        attempt = current().attempt
+        attempt = this_attempt()
         if attempt == 1:
             pause.here()
             raise ConnectionError("the provider is down")
@@ -205,7 +208,7 @@ async def test_local_waiter_runs_when_the_leader_fails(idem: Idempotency) -> Non
 
     @idem.idempotent
     async def work() -> int:
-        attempt = current().attempt
+        attempt = this_attempt()
         if attempt == 1:
             await waiting.wait()
             raise ConnectionError("the provider is down")
@@ -244,7 +247,7 @@ def test_sync_body_runs_in_the_callers_context(idem: Idempotency) -> None:
 
 
 def test_refused_self_says_how_to_go_on(idem: Idempotency) -> None:
-    """An instance that cannot be told from others is refused with all the ways to go on."""
+    """An instance with some state is refused with all the ways to go on; one without is not."""
 
     class Assistant:
         def __init__(self, prompt: str) -> None:
@@ -252,12 +255,14 @@ def test_refused_self_says_how_to_go_on(idem: Idempotency) -> None:
 
         @idem.idempotent
         def answer(self, question: str) -> str:
-            raise NotImplementedError(question)
+            return f"{question} because"
 
-    with pytest.raises(
-        TypeError, match=r"__idempotency_key__\(\).*a dataclass.*ignore=\['self'\]"
-    ):
-        Assistant("be brief").answer("why?")
+    ways = r"__idempotency_key__\(\).*a dataclass.*ignore=\['self'\]"
+    assistant = Assistant("be brief")
+    with pytest.raises(TypeError, match=ways):
+        assistant.answer("why?")
+    del assistant.prompt
+    assert "why? because" == assistant.answer("why?")
 
 
 def test_method_of_a_dataclass_needs_no_more(idem: Idempotency) -> None:
@@ -294,18 +299,22 @@ def test_method_works_with_self_ignored(idem: Idempotency) -> None:
     assert first == Assistant(object()).answer("why?")
 
 
+Guarded: TypeAlias = "Idempotent[[int], int]"
+FewAndMany: TypeAlias = tuple[Guarded, Guarded]
+
+
 def echo(number: int) -> int:
     """Return what was given."""
     return number
 
 
 @pytest.fixture(scope="module")
-def few_and_many() -> tuple[Callable[[int], int], Callable[[int], int]]:
+def few_and_many() -> FewAndMany:
     """Return a guarded function over 1 000 records, and one over 100 000."""
     return filled(1_000), filled(100_000)
 
 
-def filled(records: int) -> Callable[[int], int]:
+def filled(records: int) -> Guarded:
     """Return a guarded function that knows so many calls."""
     guarded = Idempotency(MemoryStore()).idempotent(echo)
     for number in range(records):
@@ -342,7 +351,7 @@ unseen = itertools.count(-1, -1)
 @pytest.mark.slow
 @pytest.mark.parametrize("cost", [steps, memory])
 def test_memory_store_replays_no_slower_from_more_records(
-    few_and_many: tuple[Callable[[int], int], Callable[[int], int]],
+    few_and_many: FewAndMany,
     cost: Callable[[Callable[[], Any]], int],
 ) -> None:
     """A replay among 100 times as many records costs neither more steps nor more memory."""
@@ -353,7 +362,7 @@ def test_memory_store_replays_no_slower_from_more_records(
 @pytest.mark.slow
 @pytest.mark.parametrize("cost", [steps, memory])
 def test_memory_store_records_no_slower_among_more_records(
-    few_and_many: tuple[Callable[[int], int], Callable[[int], int]],
+    few_and_many: FewAndMany,
     cost: Callable[[Callable[[], Any]], int],
 ) -> None:
     """A first call among 100 times as many records costs neither more steps nor more memory."""
@@ -364,7 +373,7 @@ def test_memory_store_records_no_slower_among_more_records(
 
 @pytest.mark.slow
 def test_memory_store_does_not_stop_at_10_000(
-    few_and_many: tuple[Callable[[int], int], Callable[[int], int]],
+    few_and_many: FewAndMany,
 ) -> None:
     """The first of 100 000 calls is still known after the last."""
     kinds = {few_and_many[1].outcome(number).kind for number in (0, 9_999, 10_000, 99_999)}

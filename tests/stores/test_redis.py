@@ -341,6 +341,23 @@ def test_demoted_server(colour: Colour) -> None:
         assert 2 <= after - before - 3
 
 
+def test_demoted_server_and_beats() -> None:
+    """Beats, too, look for the new primary over a new connection."""
+    with running(binaries()["valkey"]) as server:
+        face = Face(RedisStore(server.url), drive)
+        owned = own(face)
+        face.store.beat([("a", beat(owned))])
+        server.do("REPLICAOF", "127.0.0.1", str(free_port()))
+        with pytest.raises(StoreUnavailableError, match="read only"):
+            face.store.beat([("a", beat(owned))])
+        server.do("REPLICAOF", "NO", "ONE")
+        before = server.do("INFO", "stats")["total_connections_received"]
+        standings = face.store.beat([("a", beat(owned))])
+        after = server.do("INFO", "stats")["total_connections_received"]
+        face.run(face.store.close())
+    assert ([Standing.HELD], 2) == (standings, after - before)
+
+
 def test_busy_server(redis_store: RedisStore, server: Server, colour: Colour) -> None:
     """A server that is busy with somebody's script is asked again, then declared away."""
     server.do("CONFIG", "SET", "busy-reply-threshold", "1")
@@ -377,7 +394,7 @@ def test_refusing_server(face: Face, server: Server, prefix: str) -> None:
 def test_wrong_password(colour: Colour, server: Server) -> None:
     """A password that the server does not take is not tried three times."""
     face = colour(RedisStore(f"redis://:wrong@127.0.0.1:{server.port}"))
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(StoreUnavailableError, match="refused"):
         face.run(face.store.claim("a", claim()))
 
 

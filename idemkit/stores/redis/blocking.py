@@ -38,9 +38,12 @@ class Connections:
         try:
             connection.send_packed_command([command], check_health=False)
             return connection.read_response(disable_decoding=True)
-        except ResponseError as error:
-            self._distrust(connection, error)
+        except ReadOnlyError:
+            # A primary that was demoted goes on answering; a new connection finds its successor.
+            self._drop_all(connection)
             raise
+        except ResponseError:
+            raise  # An answer like any other: the connection is as good as before.
         except BaseException:
             self._drop_all(connection)
             raise
@@ -52,23 +55,16 @@ class Connections:
         connection = self._take()
         try:
             connection.send_packed_command([commands], check_health=False)
-            return [self._read(connection) for _ in range(count)]
+            replies = [_read(connection) for _ in range(count)]
         except BaseException:
             self._drop_all(connection)
             raise
+        else:
+            if any(isinstance(reply, ReadOnlyError) for reply in replies):
+                self._drop_all(connection)
+            return replies
         finally:
             self._give(connection)
-
-    def _read(self, connection: BlockingConnection) -> Any:
-        try:
-            return connection.read_response(disable_decoding=True)
-        except ResponseError as error:
-            return error
-
-    def _distrust(self, connection: BlockingConnection, error: ResponseError) -> None:
-        # A primary that was demoted goes on answering; only a new connection finds its successor.
-        if isinstance(error, ReadOnlyError):
-            self._drop_all(connection)
 
     def _drop_all(self, connection: BlockingConnection) -> None:
         # One broken connection means that the idle ones broke with it, most likely.
@@ -124,3 +120,10 @@ class Connections:
         self._closed = True
         for connection in self._take_idle():
             connection.disconnect()
+
+
+def _read(connection: BlockingConnection) -> Any:
+    try:
+        return connection.read_response(disable_decoding=True)
+    except ResponseError as error:
+        return error

@@ -137,6 +137,6 @@ def store_error(error: Exception) -> StoreError:
         return StoreVersionError(
             f"the record is of format {version}, which a newer release of idemkit wrote"
         )
-    if isinstance(error, ResponseError) and not is_transient(error):
+    if isinstance(error, ResponseError | AuthenticationError) and not is_transient(error):
         return StoreUnavailableError(f"the Redis server refused: {text}")
     return StoreUnavailableError(f"the Redis server does not answer: {text}")

@@ -11,6 +11,7 @@ import random
 import selectors
 import socket
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Hub"]
 
 _log: Final = logging.getLogger("idemkit")
+
+_LONGEST_PAUSE: Final = 6  # the attempt from which on a pause grows no more
 
 Rings: TypeAlias = "dict[bytes, dict[int, Callable[[], None]]]"
 
@@ -90,13 +93,14 @@ class Listener:
     ) -> None:
         self._lock = lock
         self._rings = rings
-        self._connect = connect
+        self._connection = connect()
         self._changed: list[bytes] = []
         self._subscribed: set[bytes] = set()
         self._heard: set[bytes] = set()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._failures = 0
         self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self._thread = threading.Thread(target=self._run, name="idemkit-doorbell", daemon=True)
         self._thread.start()
 
@@ -113,7 +117,7 @@ class Listener:
 
     def stop(self) -> None:
         """Ask the thread to end, under the lock."""
-        self._stopping = True
+        self._stopping.set()
         self._waker.send(b"\0")
 
     def join(self) -> None:
@@ -124,19 +128,18 @@ class Listener:
     def _run(self) -> None:
         with self._woken, self._waker, selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
-            while not self._stopping:
+            while not self._stopping.is_set():
                 self._listen_until_broken(selector)
 
     def _listen_until_broken(self, selector: selectors.BaseSelector) -> None:
-        connection = self._connect()
         try:
-            connection.connect()
-            self._listen(connection, selector)
+            self._connection.connect()
+            self._listen(selector)
         except Exception as error:  # noqa: BLE001 - whatever it is, waiters need the next try
             self._complain(error)
         finally:
-            self._lose(connection)
-        if not self._stopping:
+            self._lose()
+        if not self._stopping.is_set():
             self._pause(selector)
 
     def _complain(self, error: Exception) -> None:
@@ -148,36 +151,43 @@ class Listener:
             )
         self._failures += 1
 
-    def _lose(self, connection: BlockingConnection) -> None:
-        connection.disconnect()
+    def _lose(self) -> None:
+        self._connection.disconnect()
         with self._lock:
             self._subscribed.clear()
             self._heard.clear()
 
     def _pause(self, selector: selectors.BaseSelector) -> None:
+        self._drain()
         with self._lock:
+            self._changed.clear()  # Listening begins with everything that is watched then.
             wanted = bool(self._rings)
-        delay = retry_delay(self._failures - 1, random.random())  # noqa: S311 - spreads retries
-        # With nobody to listen for, there is no hurry: the next watcher wakes the thread.
-        selector.select(delay if wanted else None)
+        if not wanted:
+            selector.select()
+            return
+        attempt = min(self._failures, _LONGEST_PAUSE)
+        self._stopping.wait(retry_delay(attempt, random.random()))  # noqa: S311 - spreads retries
 
-    def _listen(self, connection: BlockingConnection, selector: selectors.BaseSelector) -> None:
+    def _drain(self) -> None:
+        with suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+    def _listen(self, selector: selectors.BaseSelector) -> None:
         with self._lock:
             self._changed.extend(self._rings)
         # The one private name used here: to sleep on it and on the waker together.
-        sock = connection._sock  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        sock = self._connection._sock  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         selector.register(sock, selectors.EVENT_READ)
         try:
-            while not self._stopping:
-                self._send_changes(connection)
-                self._hear_all(connection)
-                for key, _ in selector.select():
-                    if key.fileobj is self._woken:
-                        self._woken.recv(4096)
+            while not self._stopping.is_set():
+                self._send_changes()
+                self._hear_all()
+                selector.select()
+                self._drain()
         finally:
             selector.unregister(sock)
 
-    def _send_changes(self, connection: BlockingConnection) -> None:
+    def _send_changes(self) -> None:
         with self._lock:
             changed, self._changed = set(self._changed), []
             gained = [c for c in changed if c in self._rings and c not in self._subscribed]
@@ -185,14 +195,14 @@ class Listener:
             self._subscribed.update(gained)
             self._subscribed.difference_update(dropped)
             self._heard.difference_update(dropped)
-        commands = [(b"SUBSCRIBE", gained), (b"UNSUBSCRIBE", dropped)]
-        for verb, channels in commands:
+        for verb, channels in ((b"SUBSCRIBE", gained), (b"UNSUBSCRIBE", dropped)):
             if channels:
-                connection.send_packed_command([packed(verb, *channels)], check_health=False)
+                commands = [packed(verb, *channels)]
+                self._connection.send_packed_command(commands, check_health=False)
 
-    def _hear_all(self, connection: BlockingConnection) -> None:
-        while connection.can_read(timeout=0):
-            kind, channel, _ = connection.read_response(disable_decoding=True)
+    def _hear_all(self) -> None:
+        while self._connection.can_read(timeout=0):
+            kind, channel, _ = self._connection.read_response(disable_decoding=True)
             if kind != b"unsubscribe":
                 self._hear(kind, channel)
 

@@ -153,8 +153,10 @@ def _build(kind: Any, settings: Mapping[str, Any], **ours: Any) -> Any:
     # Clients of one colour list options that the other does not have, mostly unset: those go.
     # One that is set and unknown must not be lost, so it meets the constructor's TypeError.
     given = {name: value for name, value in settings.items() if value or name in known}
-    # RESP2: no reply here needs more, and nothing is pushed between two replies.
-    return kind(**given, **ours, protocol=2)
+    # Two commands per connection would tell the server which library this is, three with RESP3:
+    # no reply here needs that, and a crowd of short-lived workers connects often.
+    names = ("driver_info",) if "driver_info" in known else ("lib_name", "lib_version")
+    return kind(**given, **ours, **dict.fromkeys(names), protocol=2)
 
 
 def _parameters(kind: type) -> frozenset[str]:

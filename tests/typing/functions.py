@@ -1,0 +1,177 @@
+"""What type checkers make of decorated functions: the original's own signature, and words."""
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, assert_type
+
+from idemkit import (
+    Done,
+    Idempotency,
+    NotDone,
+    Outcome,
+    Unknown,
+    configure,
+    current,
+    idempotent,
+    side_effect,
+)
+from idemkit.core.call import Call
+from idemkit.effects import Current
+
+idem = Idempotency("memory://", namespace="typing", ttl=timedelta(hours=1), lease=10)
+
+
+@idempotent
+def bare(prompt: str, *, temperature: float = 0.0) -> list[int]:
+    """Stand for any function."""
+    return [len(prompt), int(temperature)]
+
+
+@idempotent
+async def bare_async(prompt: str, *, temperature: float = 0.0) -> list[int]:
+    """Stand for any coroutine function."""
+    return [len(prompt), int(temperature)]
+
+
+@idempotent(ttl=60, key=["prompt"], name="typing.optioned")
+def optioned(prompt: str, count: int = 1) -> str:
+    """Stand for any function with options."""
+    return prompt * count
+
+
+@idempotent(ttl=timedelta(minutes=1), ignore=["count"], name="typing.optioned-async")
+async def optioned_async(prompt: str, count: int = 1) -> str:
+    """Stand for any coroutine function with options."""
+    return prompt * count
+
+
+@idem.idempotent
+def configured(prompt: str) -> bytes:
+    """Stand for any function on an `Idempotency` of its own."""
+    return prompt.encode()
+
+
+@idem.idempotent
+async def configured_async(prompt: str) -> bytes:
+    """Stand for any coroutine function on an `Idempotency` of its own."""
+    return prompt.encode()
+
+
+@idem.idempotent(window=5.0, version="2", record_errors=[ValueError])
+def configured_optioned(prompt: str) -> dict[str, int]:
+    """Stand for any function with options, likewise."""
+    return {prompt: 1}
+
+
+@idem.idempotent(max_run=10, on_duplicate="reject", durability="replicated")
+async def configured_optioned_async(prompt: str) -> dict[str, int]:
+    """Stand for any coroutine function with options, likewise."""
+    return {prompt: 1}
+
+
+def reconcile(call: Call) -> Any:
+    """Answer for an attempt that vanished."""
+    return {"a": Done(1), "b": NotDone}.get(call.operation, Unknown)
+
+
+@side_effect
+def audit(result: str) -> None:
+    """Stand for any side effect."""
+    print(result)
+
+
+@side_effect
+async def mail(result: str) -> int:
+    """Stand for any asynchronous side effect."""
+    return len(result)
+
+
+@idempotent(
+    ttl=lambda call: 5 if call.operation else 6.0,
+    key=lambda prompt: prompt,
+    fingerprint=["prompt"],
+    on_abandoned=reconcile,
+    on_store_error="run",
+    record=lambda result: bool(result),
+    fallback=lambda error, prompt: prompt,
+    stale_if_error=timedelta(days=1),
+    effects=[audit],
+    codec=None,
+    lease=2,
+    wait=None,
+    max_attempts=3,
+    max_bytes=1024,
+    attributes=lambda prompt: {"prompt.size": len(prompt)},
+    name="typing.everything",
+)
+def everything(prompt: str) -> str:
+    """Take every option there is."""
+    return prompt
+
+
+def check_functions() -> None:
+    """A function keeps its types, and lends them to its words."""
+    assert_type(bare("x", temperature=1.0), list[int])
+    assert_type(bare.key("x"), str)
+    assert_type(bare.outcome("x", temperature=1.0), Outcome[list[int]])
+    assert_type(bare.peek("x"), Outcome[list[int]] | None)
+    assert_type(bare.forget("x"), bool)
+    assert_type(bare.__name__, str)
+    assert_type(optioned("x", 2), str)
+    assert_type(optioned.outcome("x", count=2).value, str)
+    assert_type(configured("x"), bytes)
+    assert_type(configured.peek("x"), Outcome[bytes] | None)
+    assert_type(configured_optioned("x"), dict[str, int])
+    assert_type(configured_optioned.outcome("x"), Outcome[dict[str, int]])
+    assert_type(everything("x"), str)
+    assert_type(everything.outcome("x").error, BaseException | None)
+
+
+async def check_coroutine_functions() -> None:
+    """A coroutine function likewise; its words are awaited, but for the key."""
+    assert_type(await bare_async("x", temperature=1.0), list[int])
+    assert_type(bare_async.key("x"), str)
+    assert_type(await bare_async.outcome("x"), Outcome[list[int]])
+    assert_type(await bare_async.peek("x"), Outcome[list[int]] | None)
+    assert_type(await bare_async.forget("x"), bool)
+    assert_type(await optioned_async("x", 2), str)
+    assert_type((await optioned_async.outcome("x", count=2)).value, str)
+    assert_type(await configured_async("x"), bytes)
+    assert_type(await configured_async.peek("x"), Outcome[bytes] | None)
+    assert_type(await configured_optioned_async("x"), dict[str, int])
+    assert_type(await configured_optioned_async.forget("x"), bool)
+
+
+def check_passing_on() -> None:
+    """A decorated function goes where the original could."""
+    plain: Callable[[str], bytes] = configured
+    coroutine: Callable[[str], Coroutine[Any, Any, bytes]] = configured_async
+    print(plain, coroutine)
+
+
+def check_effects() -> None:
+    """Side effects keep their types, and so does what they can ask."""
+    assert_type(audit("x"), None)
+    call = current()
+    assert_type(call, Current | None)
+    if call is not None:
+        assert_type((call.key, call.attempt, call.fence, call.replayed), tuple[str, int, int, bool])
+
+
+async def check_effects_async() -> None:
+    """Asynchronous side effects are awaited as before."""
+    assert_type(await mail("x"), int)
+
+
+def check_configure() -> None:
+    """`configure` takes and returns what `Idempotency` does."""
+    assert_type(configure("memory://", ttl=60.0, near_cache=10), Idempotency)
+    with Idempotency() as entered:
+        assert_type(entered, Idempotency)
+
+
+async def check_configure_async() -> None:
+    """The asynchronous `with` returns the same."""
+    async with Idempotency() as entered:
+        assert_type(entered, Idempotency)
+        assert_type(await entered.aclose(), None)

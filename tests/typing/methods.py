@@ -1,0 +1,90 @@
+"""What type checkers make of decorated methods of every kind."""
+
+from dataclasses import dataclass
+from typing import assert_type
+
+from idemkit import Idempotency, Outcome, idempotent
+
+idem = Idempotency("memory://", namespace="typing")
+
+
+@dataclass(frozen=True)
+class Assistant:
+    """Something with methods."""
+
+    system: str
+
+    @idempotent
+    def answer(self, prompt: str) -> list[str]:
+        """Stand for any method."""
+        return [self.system, prompt]
+
+    @idem.idempotent(ttl=60)
+    def answer_for_long(self, prompt: str, *, size: int = 1) -> list[str]:
+        """Stand for any method with options."""
+        return [self.system, prompt] * size
+
+    @idem.idempotent
+    async def answer_later(self, prompt: str) -> list[str]:
+        """Stand for any coroutine method."""
+        return [self.system, prompt]
+
+    @classmethod
+    @idem.idempotent
+    def family(cls, prompt: str) -> int:
+        """Stand for any class method."""
+        return len(prompt)
+
+    @classmethod
+    @idem.idempotent(ttl=60)
+    async def family_later(cls, prompt: str) -> int:
+        """Stand for any coroutine class method."""
+        return len(prompt)
+
+    @staticmethod
+    @idem.idempotent
+    def tokens(prompt: str) -> int:
+        """Stand for any static method."""
+        return len(prompt)
+
+    @staticmethod
+    @idempotent(ttl=60)
+    async def tokens_later(prompt: str) -> int:
+        """Stand for any coroutine static method."""
+        return len(prompt)
+
+
+def check_methods(assistant: Assistant) -> None:
+    """A method is asked without its receiver, and so are its words."""
+    assert_type(assistant.answer("x"), list[str])
+    assert_type(assistant.answer.key("x"), str)
+    assert_type(assistant.answer.outcome("x"), Outcome[list[str]])
+    assert_type(assistant.answer.peek("x"), Outcome[list[str]] | None)
+    assert_type(assistant.answer.forget("x"), bool)
+    assert_type(assistant.answer_for_long("x", size=2), list[str])
+    assert_type(assistant.answer_for_long.outcome("x", size=2), Outcome[list[str]])
+    assert_type(Assistant.answer(assistant, "x"), list[str])
+
+
+async def check_coroutine_methods(assistant: Assistant) -> None:
+    """A coroutine method likewise."""
+    assert_type(await assistant.answer_later("x"), list[str])
+    assert_type(assistant.answer_later.key("x"), str)
+    assert_type(await assistant.answer_later.outcome("x"), Outcome[list[str]])
+    assert_type(await assistant.answer_later.peek("x"), Outcome[list[str]] | None)
+    assert_type(await assistant.answer_later.forget("x"), bool)
+
+
+def check_methods_of_classes() -> None:
+    """Class methods and static methods keep their types."""
+    assert_type(Assistant.family("x"), int)
+    assert_type(Assistant.tokens("x"), int)
+    assert_type(Assistant.tokens.key("x"), str)
+    assert_type(Assistant.tokens.outcome("x"), Outcome[int])
+
+
+async def check_coroutine_methods_of_classes() -> None:
+    """Coroutine ones likewise."""
+    assert_type(await Assistant.family_later("x"), int)
+    assert_type(await Assistant.tokens_later("x"), int)
+    assert_type(await Assistant.tokens_later.forget("x"), bool)
