@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as installed_version
 
+from sphinx.ext.napoleon import GoogleDocstring
+
 project = "idemkit"
 author = "the idemkit authors"
 copyright = "the idemkit authors"  # noqa: A001 - Sphinx reads this name
@@ -26,3 +28,5 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+# Docstrings of attributes are prose: what stands before a colon in them is not a type.
+GoogleDocstring._parse_attribute_docstring = GoogleDocstring._consume_to_end  # noqa: SLF001

@@ -6,7 +6,7 @@ import difflib
 import functools
 import inspect
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, overload
 
 from .core.policy import SETTINGS, Duration, Policy, seconds
 from .guards import AsyncGuard, Guard, Guarded, SyncGuard
@@ -21,21 +21,12 @@ if TYPE_CHECKING:
     from .core.keys import Receiver, Selection
     from .core.policy import TTL, OnAbandoned, OnDuplicate, OnStoreError
     from .protocol import Durability
-    from .surfaces import (
-        Binding,
-        Idempotent,
-        IdempotentAsync,
-        IdempotentAsyncFunction,
-        IdempotentFunction,
-    )
+    from .surfaces import Binding, Idempotent, IdempotentAsync
 
 __all__ = ["Decorator", "Options", "idempotent"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-Unbound: TypeAlias = "classmethod[Any, P, T] | staticmethod[P, T]"
-"""What no instance is passed to: decorated inside `@idempotent`."""
 
 
 class Options(TypedDict, total=False):
@@ -109,33 +100,21 @@ class Decorator(Protocol):
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a coroutine is a value too: first match wins
-        self, function: Unbound[P, Coroutine[Any, Any, T]], /
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
     ) -> IdempotentAsync[P, T]: ...
     @overload
-    def __call__(self, function: Unbound[P, T], /) -> Idempotent[P, T]: ...
-    @overload
-    def __call__(  # type: ignore[overload-overlap]  # likewise
-        self, function: Callable[P, Coroutine[Any, Any, T]], /
-    ) -> IdempotentAsyncFunction[P, T]: ...
-    @overload
-    def __call__(self, function: Callable[P, T], /) -> IdempotentFunction[P, T]: ...
+    def __call__(self, function: Callable[P, T], /) -> Idempotent[P, T]: ...
 
 
-@overload
-def idempotent(  # type: ignore[overload-overlap]  # likewise
-    function: Unbound[P, Coroutine[Any, Any, T]], /
-) -> IdempotentAsync[P, T]: ...
-@overload
-def idempotent(function: Unbound[P, T], /) -> Idempotent[P, T]: ...
 @overload
 def idempotent(  # type: ignore[overload-overlap]  # likewise
     function: Callable[P, Coroutine[Any, Any, T]], /
-) -> IdempotentAsyncFunction[P, T]: ...
+) -> IdempotentAsync[P, T]: ...
 @overload
-def idempotent(function: Callable[P, T], /) -> IdempotentFunction[P, T]: ...
+def idempotent(function: Callable[P, T], /) -> Idempotent[P, T]: ...
 @overload
 def idempotent(**options: Unpack[Options]) -> Decorator: ...
-def idempotent(function: Callable[..., Any] | None = None, /, **options: Unpack[Options]) -> Any:
+def idempotent(function: Any = None, /, **options: Unpack[Options]) -> Any:
     """Make a function idempotent: duplicates of a call get its recorded outcome.
 
     Uses what `configure` set, or else `$IDEMKIT_STORE`, or else this process's memory.

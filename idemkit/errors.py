@@ -1,21 +1,23 @@
 """Everything idemkit raises on purpose, as one tree.
 
-IdempotencyError
-├── InProgressError            somebody else is running this call
-├── KeyReusedError             the key came before with another payload
-├── InDoubtError               an earlier attempt vanished, nobody knows how far it got
-├── PoisonedError              every attempt took its process down
-├── ReentrantCallError         the call waits for itself
-├── MaxRunExceededError        the body ran longer than `max_run`
-├── ResultError
-│   ├── ResultNotSerializableError   this result cannot become bytes
-│   ├── ResultUnavailableError       it ran, but its result was not kept
-│   └── ResultUnreadableError        the recorded bytes cannot be read here
-├── RecordedError              the recorded failure of a type that cannot be rebuilt
-└── StoreError
-    ├── StoreUnavailableError  the store does not answer
-    │   └── StoreFullError     the store takes no new claims
-    └── StoreVersionError      the store, or a record in it, is of another version
+::
+
+    IdempotencyError
+    ├── InProgressError            somebody else is running this call
+    ├── KeyReusedError             the key came before with another payload
+    ├── InDoubtError               an earlier attempt vanished, nobody knows how far it got
+    ├── PoisonedError              every attempt took its process down
+    ├── ReentrantCallError         the call waits for itself
+    ├── MaxRunExceededError        the body ran longer than `max_run`
+    ├── ResultError
+    │   ├── ResultNotSerializableError   this result cannot become bytes
+    │   ├── ResultUnavailableError       it ran, but its result was not kept
+    │   └── ResultUnreadableError        the recorded bytes cannot be read here
+    ├── RecordedError              the recorded failure of a type that cannot be rebuilt
+    └── StoreError
+        ├── StoreUnavailableError  the store does not answer
+        │   └── StoreFullError     the store takes no new claims
+        └── StoreVersionError      the store, or a record in it, is of another version
 
 A body's own exception is never wrapped.
 Every error carries `key`, the text that `.key()` and `current().key` show too, and `status`, the

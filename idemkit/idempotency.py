@@ -14,15 +14,10 @@ if TYPE_CHECKING:
 
     from .core.codecs import Codec
     from .core.policy import TTL, Duration, OnAbandoned, OnDuplicate, OnStoreError
-    from .decorator import Decorator, Options, Unbound
+    from .decorator import Decorator, Options
     from .protocol import Durability
     from .stores.base import Store
-    from .surfaces import (
-        Idempotent,
-        IdempotentAsync,
-        IdempotentAsyncFunction,
-        IdempotentFunction,
-    )
+    from .surfaces import Idempotent, IdempotentAsync
 
 __all__ = ["Idempotency", "configure"]
 
@@ -95,19 +90,13 @@ class Idempotency(Configuration):
 
     @overload
     def idempotent(  # type: ignore[overload-overlap]  # as in `idemkit.idempotent`
-        self, function: Unbound[P, Coroutine[Any, Any, T]], /
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
     ) -> IdempotentAsync[P, T]: ...
     @overload
-    def idempotent(self, function: Unbound[P, T], /) -> Idempotent[P, T]: ...
-    @overload
-    def idempotent(  # type: ignore[overload-overlap]  # likewise
-        self, function: Callable[P, Coroutine[Any, Any, T]], /
-    ) -> IdempotentAsyncFunction[P, T]: ...
-    @overload
-    def idempotent(self, function: Callable[P, T], /) -> IdempotentFunction[P, T]: ...
+    def idempotent(self, function: Callable[P, T], /) -> Idempotent[P, T]: ...
     @overload
     def idempotent(self, /, **options: Unpack[Options]) -> Decorator: ...
-    def idempotent(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    def idempotent(self, function: Any = None, /, **options: Any) -> Any:
         """Make a function idempotent on this store; see `idemkit.idempotent`."""
         guard = functools.partial(
             decorate, options=cast("Options", options), names=self.names, configuration=self

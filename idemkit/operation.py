@@ -135,25 +135,26 @@ class Names:
         Warns:
             IdemkitWarning: It is the same function, closed over other values.
         """
-        known = self._functions.setdefault(name, weakref.ref(function))()
-        if known is not None and known is not function:
-            self._compare(name, known, function)
+        reference = self._functions.setdefault(name, weakref.ref(function))
+        known = reference()
+        if known is None or known is function:
+            pass
+        elif known.__code__ == function.__code__:
+            _warn_of_captured(name, known, function)
+        else:
+            line = known.__code__.co_firstlineno
+            del known
+            gc.collect()  # a cell or module that was run again leaves its old functions as garbage
+            if reference() is not None:
+                raise ValueError(_clash(name, line, function.__code__.co_firstlineno))
         self._functions[name] = weakref.ref(function)
 
-    def _compare(self, name: str, known: FunctionType, function: FunctionType) -> None:
-        if known.__code__ == function.__code__:
-            _warn_of_captured(name, known, function)
-            return
-        line = known.__code__.co_firstlineno
-        del known
-        gc.collect()  # a cell or module that was run again leaves its old functions as garbage
-        if self._functions[name]() is None:
-            return
-        message = (
-            f"two different functions would share the name {name!r} (lines {line} and "
-            f"{function.__code__.co_firstlineno}) and so each other's results; pass name=..."
-        )
-        raise ValueError(message)
+
+def _clash(name: str, line: int, other: int) -> str:
+    return (
+        f"two different functions would share the name {name!r} (lines {line} and {other}) and so "
+        "each other's results; pass name=..."
+    )
 
 
 def _warn_of_captured(name: str, known: FunctionType, function: FunctionType) -> None:

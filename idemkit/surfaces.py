@@ -19,26 +19,19 @@ from typing import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from typing import Concatenate
 
     from .core.call import Outcome
     from .core.keys import Receiver
     from .guards import Guard
 
-__all__ = [
-    "Idempotent",
-    "IdempotentAsync",
-    "IdempotentAsyncFunction",
-    "IdempotentFunction",
-    "function_surface",
-    "method_surface",
-]
+__all__ = ["Idempotent", "IdempotentAsync", "function_surface", "method_surface"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
 
 # For whoever asks `inspect.iscoroutinefunction`: objects can be marked from Python 3.12 on, and
 # before that what has the attributes of a function is asked for the flags of its code.
@@ -46,6 +39,12 @@ _mark: Callable[[Any], Any] = getattr(inspect, "markcoroutinefunction", lambda s
 _CODE: Final = ("__code__", "__defaults__", "__kwdefaults__")
 
 Binding: TypeAlias = Literal["instance", "class", "static"]
+
+
+class _Taking(Protocol[S_contra, P, T_co]):
+    """What takes a first argument by position, whatever its name."""
+
+    def __call__(self, first: S_contra, /, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
 
 
 class Idempotent(Protocol[P, T_co]):
@@ -75,19 +74,15 @@ class Idempotent(Protocol[P, T_co]):
         """Free the key, so that the next call runs; say whether there was anything to forget."""
         ...
 
-
-class IdempotentFunction(Idempotent[P, T_co], Protocol[P, T_co]):
-    """A guarded function that becomes a method where it stands in a class body."""
-
     @overload
     def __get__(
-        self: IdempotentFunction[Concatenate[type[S], Q], T], instance: None, owner: type[S], /
+        self: _Taking[type[S], Q, T], instance: S | None, owner: type[S], /
     ) -> Idempotent[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
     @overload
     def __get__(
-        self: IdempotentFunction[Concatenate[S, Q], T], instance: S, owner: type | None = None, /
+        self: _Taking[S, Q, T], instance: S, owner: type | None = None, /
     ) -> Idempotent[Q, T]: ...
 
 
@@ -118,22 +113,15 @@ class IdempotentAsync(Protocol[P, T_co]):
         """Free the key, so that the next call runs; say whether there was anything to forget."""
         ...
 
-
-class IdempotentAsyncFunction(IdempotentAsync[P, T_co], Protocol[P, T_co]):
-    """A guarded coroutine function that becomes a method where it stands in a class body."""
-
     @overload
     def __get__(
-        self: IdempotentAsyncFunction[Concatenate[type[S], Q], T], instance: None, owner: type[S], /
+        self: _Taking[type[S], Q, Coroutine[Any, Any, T]], instance: S | None, owner: type[S], /
     ) -> IdempotentAsync[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
     @overload
     def __get__(
-        self: IdempotentAsyncFunction[Concatenate[S, Q], T],
-        instance: S,
-        owner: type | None = None,
-        /,
+        self: _Taking[S, Q, Coroutine[Any, Any, T]], instance: S, owner: type | None = None, /
     ) -> IdempotentAsync[Q, T]: ...
 
 
@@ -188,6 +176,9 @@ class _Bound:
     ) -> None:
         self.__func__ = method
         self.__self__ = owner
+        # `__getattr__` is not asked for these, which every class has.
+        self.__doc__ = method.__doc__
+        self.__module__ = method.__module__
         self._guard = method._guard  # noqa: SLF001 - the two classes are one idea
         self._first = first
         self._receiver = receiver

@@ -1,4 +1,4 @@
-"""Stand-ins for time and trouble: a clock that goes when told to, a store that fails when told to."""
+"""Stand-ins for time and trouble: a clock and a store that go, and go wrong, when told to."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from idemkit.errors import StoreUnavailableError
 from idemkit.protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing
 from idemkit.stores import Store
 from idemkit.stores.base import Colour
-from tests.servers import wait_until
+from tests.servers import DEADLINE, wait_until
 
 Go: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 Mishap: TypeAlias = Callable[[Go], Coroutine[Any, Any, Any]]
@@ -204,6 +204,13 @@ class FaultyStore(Store):
             return await (planned.popleft() if planned else straight)(go)
         finally:
             self.ended.append(verb)
+
+
+async def reached(condition: Callable[[], object]) -> None:
+    """Return as soon as `condition()` holds, while other tasks go on."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110 - what is looked at sets no event
+            await asyncio.sleep(0)
 
 
 def in_child(function: Callable[[], object]) -> str:

@@ -23,7 +23,7 @@ OutcomeKind: TypeAlias = Literal[
 
 
 class Call(NamedTuple):
-    """One request of an operation. (A tuple because one is made per call, replays included.)
+    """One request of an operation; a tuple, because one is made per call, replays included.
 
     Args:
         operation: The operation's stable name.

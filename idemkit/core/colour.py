@@ -5,6 +5,9 @@ does. A synchronous caller runs one to its end with a single `send`; an asynchro
 it. `asyncio` is imported when the first asynchronous caller comes.
 """
 
+# Whoever never awaits must not pay for the event loop's import.
+# ruff: noqa: PLC0415
+
 from __future__ import annotations
 
 import threading

@@ -48,7 +48,7 @@ class Patience:
 
 
 class Turn(NamedTuple):
-    """How a claim ended. (A tuple because one is made per call, replays included.)
+    """How a claim ended; a tuple, because one is made per call, replays included.
 
     Args:
         decision: The store's last word; `Running` only if patience ran out.
@@ -73,7 +73,7 @@ async def claim(store: Store, address: str, command: Claim, frame: Frame) -> Tur
         raise
 
 
-async def take_turn(  # noqa: PLR0913 - where, what, for whom and how long
+async def take_turn(
     store: Store, address: str, command: Claim, frame: Frame, patience: Patience, turn: Turn
 ) -> Turn:
     """Go on from `turn`: claim again and again while somebody else runs and `patience` lasts."""

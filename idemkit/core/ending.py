@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from ..errors import (
     InDoubtError,
@@ -149,6 +149,8 @@ def opened(call: Call, recorded: Recorded, codec: Codec, policy: Policy) -> Any:
                 "could not be kept; call .forget() to let it run again"
             )
             raise ResultUnavailableError(message, key=call.key)
+        case _:
+            assert_never(recorded.kind)
 
 
 def _decoded(call: Call, recorded: Recorded, codec: Codec) -> Any:
@@ -213,7 +215,9 @@ def concluded(
         )
     if ending.error is None:
         recorded = conclusion.recorded and _kept(ending.result)
-        return _told(execution, _own(execution, ending, ending.value, execution.kind, recorded))
+        return _told(
+            execution, _own(execution, ending, ending.value, execution.kind, recorded=recorded)
+        )
     if ending.replaceable and execution.stale is not None:
         return _told(
             execution,
@@ -254,7 +258,7 @@ def peeked(
 
 
 def _own(
-    execution: Execution, ending: Ending, value: Any, kind: OutcomeKind, recorded: bool
+    execution: Execution, ending: Ending, value: Any, kind: OutcomeKind, *, recorded: bool
 ) -> Outcome[Any]:
     now = datetime.now(UTC)
     ttl = None if ending.result is None or not recorded else ending.result.ttl

@@ -167,7 +167,7 @@ class Engine:
         address, command = visit.call.address, visit.command
         store = self._wiring.store if visit.started is None else self._wiring.timed
         turn = await claim(store, address, command, self._wiring.frame)
-        if not isinstance(turn.decision, Running):
+        if not isinstance(turn.decision, Running) or visit.policy.patience == 0.0:
             return turn
         self._refuse_deadlock(visit.call, self._wiring.flights.threads.get(address))
         return await take_turn(store, address, command, self._wiring.frame, visit.wait(), turn)

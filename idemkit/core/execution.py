@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextvars import Token
     from types import TracebackType
+    from typing import Self
 
     from ..protocol import Recorded, Standing
     from ..stores.base import Store
@@ -124,7 +125,7 @@ class Execution:
         self._reset: Token[Execution | None] | None = None
         self.outcome: OutcomeKind = self.kind
 
-    def __enter__(self) -> Execution:
+    def __enter__(self) -> Self:
         """Make this the current execution, and its span the current span."""
         self._reset = _current.set(self)
         if self.observed is not None:

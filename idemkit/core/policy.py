@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .call import Call
 
-__all__ = ["Duration", "OnAbandoned", "OnDuplicate", "OnStoreError", "Policy", "TTL", "seconds"]
+__all__ = ["TTL", "Duration", "OnAbandoned", "OnDuplicate", "OnStoreError", "Policy", "seconds"]
 
 Duration: TypeAlias = "float | timedelta"
 OnDuplicate: TypeAlias = Literal["wait", "reject"]

@@ -102,6 +102,8 @@ class Settler:
                 if not (execution.valid() and isinstance(error, StoreUnavailableError)):
                     _warn_unsettled(execution, error)
                     return None
+                # A store that takes beats but no completion must not hold the caller for ever.
+                self._wiring.keeper.drop(execution)
             await self._pause(attempt)
             attempt += 1
 

@@ -46,12 +46,13 @@ class MemoryStore(Store):
     first, when the budget is spent; a call whose record was evicted runs again.
 
     Args:
-        max_bytes: Budget for what is done, in bytes, counting `RECORD_OVERHEAD` per record.
+        max_bytes: Budget for what is done, in bytes, counting `RECORD_OVERHEAD` per record, of
+            which at least one must fit.
         max_records: Budget in records, running ones included; None sets no limit.
         clock: Returns the store's time in Unix milliseconds; for tests.
 
     Raises:
-        ValueError: A budget is not positive.
+        ValueError: A budget has no room for a single record.
     """
 
     name: str = "memory"
@@ -64,24 +65,30 @@ class MemoryStore(Store):
         max_records: int | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        if max_bytes <= 0 or (max_records is not None and max_records <= 0):
-            message = "max_bytes and max_records must be positive"
+        if max_bytes < RECORD_OVERHEAD or (max_records is not None and max_records <= 0):
+            message = f"max_bytes must be at least {RECORD_OVERHEAD}, and max_records positive"
             raise ValueError(message)
+        self.max_bytes = max_bytes
         self.max_records = max_records
         self._clock = clock or steady_clock()
-        self._lock = threading.Lock()
         self._now = self._clock()
+        self._start_empty()
+
+    def _start_empty(self) -> None:
+        self._lock = threading.Lock()
         self._crowded = False
         self._rings = Rings()
         # In order of expiry, near enough: retention is one constant, and a renewal moves its
         # record to the end. So the first entries are the only ones worth a look when sweeping.
         self._running: dict[str, Record] = {}
         self._settled: TLRUCache[str, Record] = TLRUCache(
-            maxsize=max_bytes, ttu=_expiry, timer=lambda: self._now, getsizeof=_size
+            maxsize=self.max_bytes, ttu=_expiry, timer=lambda: self._now, getsizeof=_size
         )
 
     def __len__(self) -> int:
-        return len(self._running) + len(self._settled)
+        with self._lock:  # to count, the cache drops what has expired
+            self._now = self._clock()
+            return self._count()
 
     def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
         """Look the outcome up, without the lock: one look at a dictionary is one step."""
@@ -109,7 +116,7 @@ class MemoryStore(Store):
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Apply `protocol.complete`; a body beyond the whole budget is kept as oversized."""
-        if len(command.body) + RECORD_OVERHEAD > self._settled.maxsize:
+        if len(command.body) + RECORD_OVERHEAD > self.max_bytes:
             command = replace(command, kind=Kind.OVERSIZED, body=b"")
         return self._apply(address, protocol.complete, command)
 
@@ -125,7 +132,9 @@ class MemoryStore(Store):
         """Return the record and the time."""
         with self._lock:
             record = self._find(address)
-            return None if record is None else (record, self._now)
+            if record is None or classify(record, self._now) is Situation.ABSENT:
+                return None
+            return record, self._now
 
     def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
         """Apply `protocol.beat` to each."""
@@ -139,10 +148,7 @@ class MemoryStore(Store):
 
     def after_fork(self) -> None:
         """Start empty: the parent owns what runs, and its memory is no longer ours."""
-        self._lock = threading.Lock()
-        self._rings = Rings()
-        self._running.clear()
-        self._settled.clear()
+        self._start_empty()  # anew: a thread of the parent's may have been half-way in a change
 
     def _apply(
         self,
@@ -194,14 +200,17 @@ class MemoryStore(Store):
         else:
             self._settled[address] = record
         if self.max_records is not None:
-            while self._settled and len(self) > self.max_records:
+            while self._settled and self._count() > self.max_records:
                 self._settled.popitem()
         self._crowded = self._is_crowded()
 
     def _is_crowded(self) -> bool:
         """Say whether the budget is half spent; before that, what was used last does not matter."""
-        by_bytes = self._settled.currsize * 2 > self._settled.maxsize
-        return by_bytes or (self.max_records is not None and len(self) * 2 > self.max_records)
+        by_bytes = self._settled.currsize * 2 > self.max_bytes
+        return by_bytes or (self.max_records is not None and self._count() * 2 > self.max_records)
+
+    def _count(self) -> int:
+        return len(self._running) + len(self._settled)
 
 
 def _expiry(_address: str, record: Record, _now: float) -> float:

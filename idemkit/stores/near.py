@@ -23,11 +23,22 @@ class _Near:
     """What both faces of a near cache share."""
 
     def __init__(self, size: int, clock: Callable[[], float]) -> None:
+        self.size = size
         self.clock = clock
+        self.start_empty()
+
+    def start_empty(self) -> None:
         self.lock = threading.Lock()
         self.outcomes: TLRUCache[str, tuple[bytes, Recorded, float]] = TLRUCache(
-            maxsize=size, ttu=lambda _address, kept, _now: kept[2], timer=clock
+            maxsize=self.size, ttu=lambda _address, kept, _now: kept[2], timer=self.clock
         )
+
+    def find(self, address: str) -> tuple[bytes, Recorded, float] | None:
+        with self.lock:
+            try:
+                return self.outcomes[address]
+            except KeyError:  # not `get`: it looks twice, and time may run out in between
+                return None
 
 
 class NearStore(Store):
@@ -62,15 +73,17 @@ class NearStore(Store):
 
     def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
         """Return what is kept for this fingerprint."""
-        with self._near.lock:
-            kept = self._near.outcomes.get(address)
+        kept = self._near.find(address)
         return kept[1] if kept is not None and kept[0] == fingerprint else None
 
     async def claim(self, address: str, command: Claim, /) -> Decision:
         """Ask the far store, and keep what is finished."""
+        sent = self._near.clock()
         decision = await self._far.claim(address, command)
         if isinstance(decision, Done):
-            self._keep(address, command.fingerprint, decision)
+            until = sent + decision.left / 1000
+            with self._near.lock:
+                self._near.outcomes[address] = (command.fingerprint, decision.recorded, until)
         return decision
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
@@ -82,10 +95,11 @@ class NearStore(Store):
         return await self._far.release(address, command)
 
     async def forget(self, address: str, tombstone: int, /) -> bool:
-        """Forget here and there."""
+        """Forget there, then here: the other way round, a claim in between would fetch it back."""
+        known = await self._far.forget(address, tombstone)
         with self._near.lock:
             self._near.outcomes.pop(address, None)
-        return await self._far.forget(address, tombstone)
+        return known
 
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
         """Look at the far record."""
@@ -104,11 +118,6 @@ class NearStore(Store):
         await self._far.close()
 
     def after_fork(self) -> None:
-        """Keep the outcomes, which are true in the child too, behind a lock of its own."""
-        self._near.lock = threading.Lock()
+        """Start empty: a thread of the parent's may have been half-way in a change."""
+        self._near.start_empty()
         self._far.after_fork()
-
-    def _keep(self, address: str, fingerprint: bytes, done: Done) -> None:
-        until = self._near.clock() + done.left / 1000
-        with self._near.lock:
-            self._near.outcomes[address] = (fingerprint, done.recorded, until)

@@ -26,7 +26,7 @@ def test_token_has_the_length_that_stores_expect() -> None:
 
 def test_tokens_of_a_forked_child_are_its_own() -> None:
     """A child does not go on counting where its parent does."""
-    assert new_token()[:10].hex() != in_child(lambda: new_token()[:10].hex())
+    assert new_token()[:10].hex() != in_child(lambda: bytes.hex(new_token()[:10]))
 
 
 def test_outcome_cannot_be_changed() -> None:

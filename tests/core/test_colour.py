@@ -35,13 +35,11 @@ async def fail() -> None:
     raise ProbeError
 
 
-class TwoFaced(Store):
+class TwoFaced(FaultyStore):
     """A store with a face for each colour."""
 
-    name = "two-faced"
-    colour: Colour = "any"
-
     def __init__(self) -> None:
+        super().__init__(MemoryStore(), "any")
         self.faces: dict[str, Store] = {
             colour: FaultyStore(MemoryStore(), colour) for colour in ("sync", "async")
         }
@@ -343,7 +341,7 @@ async def test_body_within_its_limit_returns(seconds: float | None) -> None:
 
 async def test_body_beyond_its_limit_is_cancelled() -> None:
     """A body that never ends is stopped, and its caller told by which setting."""
-    with pytest.raises(MaxRunExceededError, match="max_run=0.001 s"):
+    with pytest.raises(MaxRunExceededError, match=r"max_run=0\.001 s"):
         await limit(asyncio.Event().wait(), 0.001)
 
 

@@ -21,6 +21,7 @@ from tests.stand_ins import (
     followed_by,
     preceded_by,
     raising,
+    reached,
     reply_lost,
     request_lost,
     straight,
@@ -154,8 +155,7 @@ async def test_cancelled_claim_is_given_back() -> None:
     store = FaultyStore(memory, "async")
     store.suffer("claim", suspended_until(asyncio.Event()))
     task = asyncio.create_task(claim(store, "a", commands.claim(), ASYNC))
-    while "a" not in memory._running:
-        await asyncio.sleep(0)
+    await reached(lambda: "a" in memory._running)
     task.cancel()
     await asyncio.wait([task])
     found = await memory.peek("a")
@@ -246,8 +246,7 @@ async def test_cancelled_waiter_listens_no_more() -> None:
     turn = await claim(store, "a", commands.claim(), ASYNC)
     waiting = take_turn(store, "a", commands.claim(), ASYNC, Patience(None), turn)
     task = asyncio.create_task(waiting)
-    while store.sent.count("claim") < 2:
-        await asyncio.sleep(0)
+    await reached(lambda: store.sent.count("claim") == 2)
     task.cancel()
     await asyncio.wait([task])
     found = await memory.peek("a")

@@ -61,8 +61,8 @@ def running(owner: Process, **settings: Any) -> Execution:
 
 def body_of(ending: Ending | None) -> tuple[Kind, bytes] | None:
     """Return what is to be recorded."""
-    assert ending is not None
-    return ending.result and (ending.result.kind, ending.result.body)
+    result = ending and ending.result
+    return (result.kind, result.body) if result else None
 
 
 # ------------------------------------------------------------------- what is recorded
@@ -196,7 +196,7 @@ def test_replay_is_a_fresh_copy() -> None:
 
 def test_recorded_error_is_raised_again() -> None:
     """A duplicate of a failure that is an outcome fails alike."""
-    with pytest.raises(ValueError, match="^declined$"):
+    with pytest.raises(ValueError, match=r"^declined$"):
         opened(CALL, DECLINED, CODEC, KEEPS_ERRORS)
 
 
@@ -323,9 +323,7 @@ def test_stale_outcome_stands_in_for_a_failure(sync_world: World) -> None:
     owner.complete(running(owner, **settings), "yesterday's")
     sync_world.clock.advance(2)
     execution = running(owner, **settings)
-    outcome = concluded(
-        execution, failed(execution, ProbeError()), Conclusion(False), TypedCodec()
-    )
+    outcome = concluded(execution, failed(execution, ProbeError()), Conclusion(False), TypedCodec())
     assert ("fallback", "yesterday's") == (outcome.kind, outcome.value)
 
 

@@ -1,4 +1,4 @@
-"""Tests of `idemkit.core.flights`: one pilot per call and process, and followers who cost nothing."""
+"""Tests of `idemkit.core.flights`: one pilot per call, and followers who cost nothing."""
 
 import asyncio
 import threading
@@ -98,9 +98,7 @@ def test_flight_may_end_without_a_landing(flights: Flights) -> None:
         pytest.param(lambda flights, flight: flights.end(flight), id="end"),
     ],
 )
-def test_next_caller_boards_anew(
-    flights: Flights, over: Callable[[Flights, Flight], None]
-) -> None:
+def test_next_caller_boards_anew(flights: Flights, over: Callable[[Flights, Flight], None]) -> None:
     """A flight that is over is followed by nobody."""
     over(flights, flights.board(ROUTE, here)[0])
     assert flights.board(ROUTE, here)[1]

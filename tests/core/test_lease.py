@@ -16,7 +16,7 @@ from idemkit.core.lease import Keeper
 from idemkit.core.policy import Policy
 from idemkit.core.settling import Settler
 from idemkit.core.wiring import Wiring
-from idemkit.protocol import Acquired, Record, State
+from idemkit.protocol import Record, State
 from idemkit.stores import MemoryStore
 from tests.commands import claim, grant
 from tests.servers import wait_until
@@ -300,7 +300,12 @@ def test_claim_that_cannot_be_given_back_harms_no_other(owner: Owner, mishap: An
 def test_forked_child_holds_nothing(owner: Owner) -> None:
     """What the parent holds is not renewed by its child."""
     owner.hold()
-    assert "0" == in_child(lambda: (owner.keeper.after_fork(), len(owner.keeper))[1])
+
+    def held() -> int:
+        owner.keeper.after_fork()
+        return len(owner.keeper)
+
+    assert "0" == in_child(held)
 
 
 def test_keeper_of_this_process_forgets_at_a_fork(owner: Owner) -> None:
@@ -406,9 +411,7 @@ def killed(owner: Owner) -> threading.Thread | None:
         pytest.param(lambda owner: owner.keeper.ensure(), id="ensure"),
     ],
 )
-def test_killed_thread_is_started_again(
-    threaded: Owner, notice: Callable[[Owner], object]
-) -> None:
+def test_killed_thread_is_started_again(threaded: Owner, notice: Callable[[Owner], object]) -> None:
     """A thread that something has killed is missed at the next claim, or step."""
     dead = killed(threaded)
     notice(threaded)

@@ -1,4 +1,4 @@
-"""Tests of `idemkit.core.result`: outcomes in bytes, as commands and as local duplicates get them."""
+"""Tests of `idemkit.core.result`: outcomes in bytes, for the store and for local duplicates."""
 
 import pytest
 

@@ -18,9 +18,7 @@ def wired(store: Store) -> Wiring:
     return Wiring(store, SYNC, Flights(), Keeper(threaded=False), None)
 
 
-@pytest.mark.parametrize(
-    ("colour", "local"), [("any", True), ("sync", False), ("async", False)]
-)
+@pytest.mark.parametrize(("colour", "local"), [("any", True), ("sync", False), ("async", False)])
 def test_only_memory_is_local(colour: Colour, local: bool) -> None:
     """A store that anybody may use without waiting lives in this process."""
     assert local == wired(FaultyStore(MemoryStore(), colour)).local

@@ -38,9 +38,10 @@ class Refuser(Proxy):
                 else:
                     target.sendall(chunk)
         for end in (source, target):
+            # Closed with the proxy: the other thread may be about to read from it, and must not
+            # find a new connection under its number.
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            end.close()
 
 
 @contextmanager

@@ -61,6 +61,10 @@ class Overheard(Disturbed):
             self._told.rings.append(ring)
         return super().watch(address, ring)
 
+    async def forget(self, address: str, tombstone: int, /) -> bool:
+        """Pass on."""
+        return await self._behind.forget(address, tombstone)
+
     def after_fork(self) -> None:
         """Pass on."""
         self._behind.after_fork()

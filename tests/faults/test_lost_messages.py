@@ -1,6 +1,7 @@
 """Requests, replies and refusals that get lost, doubled or delayed between a call and its store."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,99 +17,103 @@ from tests.faults.bodies import Runs, charge, noting, stopping
 from tests.faults.refusals import ALWAYS, Refuser, refuser_before
 from tests.faults.scene import LEASE, Far, Scene, address_of
 from tests.gauntlet.crowds import Caller, Pause
+from tests.gauntlet.disturbances import Plan
 from tests.proxy import Proxy
 from tests.servers import wait_until
 
-LOADING = "LOADING Redis is loading the dataset in memory"
-READONLY = "READONLY You can't write against a read only replica."
-CLUSTERDOWN = "CLUSTERDOWN The cluster is down"
-MOVED = "MOVED 3999 127.0.0.1:6381"
+PASSING = [
+    "CLUSTERDOWN The cluster is down",
+    "LOADING Redis is loading the dataset in memory",
+    "READONLY You can't write against a read only replica.",
+]
+LASTING = [*PASSING, "MOVED 3999 127.0.0.1:6381"]
+
+Make = Callable[..., Outcome[str]]
 
 
 @pytest.fixture
 def through_proxy(live: Far, proxy: Proxy) -> Iterator[Idempotency]:
-    """Return an application that reaches its server through the proxy, and is connected."""
+    """Return an application that reaches its server through the proxy."""
     with Idempotency(RedisStore(proxy.url, prefix=live.prefix, command_timeout=1)) as idem:
-        idem.idempotent(name="other")(noting(Runs()))(0)
         yield idem
 
 
 @pytest.fixture
 def refuser(live: Far) -> Iterator[Refuser]:
-    """Stand between stores and the server, to refuse."""
+    """Stand between stores and a server that knows all scripts, to refuse them."""
+    for script in (BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE):
+        live.server.do("SCRIPT", "LOAD", script.source)
     with refuser_before(live.server.port) as refuser:
         yield refuser
 
 
 @pytest.fixture
 def refused(live: Far, refuser: Refuser) -> Iterator[Idempotency]:
-    """Return an application that reaches its server through the refuser; all scripts are known."""
+    """Return an application that reaches its server through the refuser."""
     with Idempotency(RedisStore(refuser.url, prefix=live.prefix), lease=1) as idem:
-        work = idem.idempotent(name="other")(noting(Runs()))
-        work(0)
-        work.peek(0)
-        work.forget(0)
         yield idem
 
 
-def in_thread(work: Callable[[int], str]) -> Any:
-    """Guard a body for threads, and return what calls it."""
-    return work
+@pytest.fixture(params=["thread", "event loop"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Return what makes a call in each colour, and disturbs it when its connection is open."""
 
-
-@pytest.fixture(params=["sync", "async"])
-def outcome_of(request: pytest.FixtureRequest) -> Callable[..., Outcome[Any]]:
-    """Return what makes a call in each colour."""
-
-    def by_thread(idem: Idempotency, body: Callable[[int], Any]) -> Any:
+    def in_thread(
+        idem: Idempotency, body: Callable[[int], Any], disturb: Callable[[], None] = list
+    ) -> Any:
+        idem.idempotent(name="other")(noting(Runs()))(0)
+        disturb()
         return charge(idem, body).outcome(7)
 
-    def by_loop(idem: Idempotency, body: Callable[[int], Any]) -> Any:
+    def in_loop(
+        idem: Idempotency, body: Callable[[int], Any], disturb: Callable[[], None] = list
+    ) -> Any:
         async def coroutine(amount: int) -> Any:
             return body(amount)
 
-        return asyncio.run(charge(idem, coroutine).outcome(7))
+        async def other(amount: int) -> int:
+            return amount
 
-    return by_thread if request.param == "sync" else by_loop
+        async def call() -> Any:
+            await idem.idempotent(other)(0)
+            disturb()
+            return await charge(idem, coroutine).outcome(7)
+
+        return asyncio.run(call())
+
+    return in_thread if request.param == "thread" else in_loop
 
 
-@pytest.mark.parametrize("lost", [1, 2])
 def test_18_claim_whose_reply_is_lost_is_its_own(
-    live: Far,
-    proxy: Proxy,
-    through_proxy: Idempotency,
-    outcome_of: Callable[..., Outcome[Any]],
-    lost: int,
+    live: Far, proxy: Proxy, through_proxy: Idempotency, make: Make
 ) -> None:
     """A claim that took effect without its sender knowing is granted to it again: one attempt."""
-    runs = Runs()
+    runs, scripts = Runs(), []
 
-    def after_the_loss(idem: Idempotency) -> Outcome[Any]:
-        proxy.drop_replies(lost)
-        return outcome_of(idem, noting(runs))
+    def disturb() -> None:
+        scripts.append(live.server.scripts_run())
+        proxy.drop_replies(1)
 
-    before = live.server.scripts_run()
-    outcome = after_the_loss(through_proxy)
-    claims = live.server.scripts_run() - before - 1  # one completion
-    assert ("executed", 1, [1], lost + 1) == (outcome.kind, outcome.attempt, runs.attempts, claims)
+    outcome = make(through_proxy, noting(runs), disturb)
+    sent = live.server.scripts_run() - scripts[0]
+    assert ("executed", [1], 3) == (outcome.kind, runs.attempts, sent)  # the claim twice
 
 
 def test_20_completion_whose_reply_is_lost_has_succeeded(
-    proxy: Proxy, through_proxy: Idempotency, outcome_of: Callable[..., Outcome[Any]]
+    live: Far, proxy: Proxy, through_proxy: Idempotency, make: Make
 ) -> None:
     """A completion that took effect without its sender knowing is a success, and replays."""
-    runs = Runs()
+    runs, scripts = Runs(), []
 
     def body(amount: int) -> str:
+        scripts.append(live.server.scripts_run())
         proxy.drop_replies(1)
         return noting(runs)(amount)
 
-    first, second = (outcome_of(through_proxy, body) for _ in range(2))
-    assert (("executed", True), "replayed", [1]) == (
-        (first.kind, first.recorded),
-        second.kind,
-        runs.attempts,
-    )
+    outcome = make(through_proxy, body)
+    sent = live.server.scripts_run() - scripts[0]
+    assert ("executed", True, 2) == (outcome.kind, outcome.recorded, sent)
+    assert "replayed" == charge(live.application(), noting(runs)).outcome(7).kind
 
 
 def test_21_completion_that_arrives_after_a_takeover_is_lost(scene: Scene) -> None:
@@ -137,7 +142,7 @@ def test_21_completion_that_arrives_after_the_winners_is_lost(scene: Scene) -> N
     assert (Standing.SUPERSEDED, "won") == (standing, work(7))
 
 
-def test_22_cancelled_call_leaves_its_reply_behind(live: Far) -> None:
+def test_22_cancelled_call_leaves_its_reply_behind(far: Far) -> None:
     """After a cancellation amid a command, the next commands get replies of their own."""
     runs: list[int] = []
 
@@ -145,25 +150,132 @@ def test_22_cancelled_call_leaves_its_reply_behind(live: Far) -> None:
         runs.append(amount)
         return amount
 
-    work = charge(live.application(), body)
+    work = charge(far.application(), body)
 
     async def cancel_and_go_on() -> list[int]:
         await work(0)
-        live.server.freeze()
+        far.server.freeze()
         try:
             cancelled = asyncio.create_task(work(1))
-            while not (underway := waiting_for_reply(live)):
+            for _ in range(20):  # turns of the loop, in which the claim leaves
                 await asyncio.sleep(0)
             cancelled.cancel()
         finally:
-            live.server.thaw()
+            far.server.thaw()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
-        assert underway
         return await asyncio.gather(*(work(amount) for amount in (2, 0, 1, 3)))
 
     assert ([2, 0, 1, 3], [0, 1, 2, 3]) == (asyncio.run(cancel_and_go_on()), sorted(runs))
 
 
-def test_23_script_flush_is_transparent(scene_scripts: "Flushed", live: Far) -> None:
+def test_23_script_flush_is_transparent(far: Far, caplog: pytest.LogCaptureFixture) -> None:
     """A server that forgets all scripts before each verb is told them again."""
+    plan, runs = Plan(), Runs()
+
+    def forget_scripts() -> None:
+        far.server.do("SCRIPT", "FLUSH")
+
+    def body(amount: int) -> str:
+        runs.note()
+        if runs.attempts == [1]:
+            forget_scripts()
+            plan.until("beat", 1)
+            forget_scripts()
+            raise ConnectionError(amount)
+        forget_scripts()
+        return "paid"
+
+    work = charge(far.application(plan, lease=1), body)
+    forget_scripts()
+    with pytest.raises(ConnectionError):
+        work(7)
+    outcome = work.outcome(7)
+    forget_scripts()
+    peeked = work.peek(7)
+    forget_scripts()
+    assert (True, "paid", True, [1, 2]) == (
+        outcome.recorded,
+        peeked.value,
+        work.forget(7),
+        runs.attempts,
+    )
+    assert [] == caplog.messages
+
+
+@pytest.mark.parametrize("trouble", PASSING)
+def test_24_passing_trouble_at_claim(
+    refuser: Refuser, refused: Idempotency, make: Make, trouble: str
+) -> None:
+    """A claim that is refused twice for the moment is sent a third time."""
+    runs = Runs()
+    disturb = functools.partial(refuser.refuse_script, CLAIM.digest, trouble, times=2)
+    outcome = make(refused, noting(runs), disturb)
+    assert ("executed", [1], 2) == (outcome.kind, runs.attempts, refuser.refused)
+
+
+@pytest.mark.parametrize("trouble", LASTING)
+def test_24_lasting_trouble_at_claim(
+    refuser: Refuser, refused: Idempotency, make: Make, trouble: str
+) -> None:
+    """A claim that is refused again and again stops the call before its body runs."""
+    runs = Runs()
+    disturb = functools.partial(refuser.refuse_script, CLAIM.digest, trouble, times=ALWAYS)
+    with pytest.raises(StoreUnavailableError):
+        make(refused, noting(runs), disturb)
+    assert [] == runs.attempts
+
+
+@pytest.mark.parametrize("trouble", PASSING)
+def test_24_passing_trouble_at_completion(
+    refuser: Refuser, refused: Idempotency, make: Make, trouble: str
+) -> None:
+    """A completion that is refused twice for the moment is sent a third time."""
+    disturb = functools.partial(refuser.refuse_script, COMPLETE.digest, trouble, times=2)
+    outcome = make(refused, noting(Runs()), disturb)
+    assert ("paid", True, 2) == (outcome.value, outcome.recorded, refuser.refused)
+
+
+def test_24_lasting_trouble_at_completion(
+    refuser: Refuser, refused: Idempotency, make: Make
+) -> None:
+    """A completion that is refused until the lease would end leaves the caller its value."""
+    disturb = functools.partial(refuser.refuse_script, COMPLETE.digest, PASSING[0], times=ALWAYS)
+    outcome = make(refused, noting(Runs()), disturb)
+    assert ("paid", False, True) == (outcome.value, outcome.recorded, refuser.refused > 3)
+
+
+def test_24_lasting_trouble_at_release(refuser: Refuser, refused: Idempotency, make: Make) -> None:
+    """A body's own exception is what its caller gets, though the release is refused."""
+
+    def fail(amount: int) -> None:
+        if amount == 7:
+            raise ConnectionError("the provider is down")
+
+    disturb = functools.partial(refuser.refuse_script, RELEASE.digest, PASSING[0], times=ALWAYS)
+    with pytest.raises(ConnectionError, match="the provider is down"):
+        make(refused, fail, disturb)
+    assert 3 == refuser.refused
+
+
+def test_24_passing_trouble_at_beat(live: Far, refuser: Refuser, refused: Idempotency) -> None:
+    """A beat that is refused twice for the moment still renews the lease."""
+    pause = Pause()
+    refuser.refuse_script(BEAT.digest, PASSING[0], times=2)
+    work = charge(refused, stopping(pause))
+    owner = Caller(lambda: work.outcome(7))
+    pause.reached()
+    claimed_until = live.record(work, 7).lease_until
+    wait_until(lambda: live.record(work, 7).lease_until > claimed_until)
+    pause.end()
+    assert (True, 2) == (owner.result().recorded, refuser.refused)
+
+
+@pytest.mark.parametrize("verb", ["peek", "forget"])
+def test_24_lasting_trouble_at_a_look(refuser: Refuser, refused: Idempotency, verb: str) -> None:
+    """Whoever looks or forgets hears that the store does not answer."""
+    work = charge(refused, noting(Runs()))
+    digest = {"peek": PEEK, "forget": FORGET}[verb].digest
+    refuser.refuse_script(digest, PASSING[0], times=ALWAYS)
+    with pytest.raises(StoreUnavailableError):
+        getattr(work, verb)(7)

@@ -273,6 +273,26 @@ def test_store_failure_after_the_effect_does_not_wedge_the_key(
     assert (1, 2) == (first, work())
 
 
+def test_store_failure_after_a_failure_does_not_wedge_the_key(
+    place: Place, clock: StoreClock
+) -> None:
+    """A body that raises is heard although its claim could not be given back; a lease frees it."""
+    plan = Plan()
+    plan.lose_requests("release", FOR_EVER)
+
+    @place.application(plan, on_duplicate="reject").idempotent(lease=LEASE)
+    def work() -> int:
+        attempt = this_attempt()
+        if attempt == 1:
+            raise ConnectionError("the provider is down")
+        return attempt
+
+    with pytest.raises(ConnectionError):
+        work()
+    clock.advance(LEASE)
+    assert 2 == work()
+
+
 def test_brief_store_failure_after_the_effect_costs_nothing(place: Place) -> None:
     """A completion that got lost is sent again, and the duplicate replays."""
     plan = Plan()

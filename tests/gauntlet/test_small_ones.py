@@ -18,6 +18,8 @@ from idemkit import (
     ResultUnavailableError,
     ResultUnreadableError,
     StoreUnavailableError,
+    idempotent,
+    operation,
 )
 from idemkit.core.colour import drive
 from idemkit.protocol import Acquired, Claim, Completion, Grant, Kind, Terms
@@ -70,8 +72,8 @@ def test_late_owner_cannot_overwrite(place: Place, clock: StoreClock) -> None:
 
 def test_guard_fails_closed_by_default(place: Place) -> None:
     """Where the store does not answer nothing runs; once it does, the body runs once."""
-    plan, words = Plan(), []
-    plan.lose_requests("peek", 1)
+    plan = Plan()
+    words: list[str] = []
     plan.lose_requests("claim", 1)
     work = place.application(plan).idempotent(note)
     with pytest.raises(StoreUnavailableError):
@@ -87,6 +89,16 @@ def test_guard_without_a_server_fails_closed() -> None:
         pytest.raises(StoreUnavailableError),
     ):
         idem.idempotent(note)(words)
+    assert [] == words
+
+
+def test_bare_guard_without_a_server_fails_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare `@idempotent` whose store is named by the environment is no laxer."""
+    monkeypatch.setattr(operation, "_default", None)
+    monkeypatch.setenv("IDEMKIT_STORE", f"redis://127.0.0.1:{free_port()}")
+    words: list[str] = []
+    with pytest.raises(StoreUnavailableError):
+        idempotent(note)(words)
     assert [] == words
 
 

@@ -8,13 +8,15 @@ answers as the store processes them, and holds both against what is promised:
 * While an outcome is fresh, every claim is answered with exactly that outcome, and no other is
   recorded.
 * Only the latest owner may write, and it always may; after a loss, the first that comes back. Who
-  was forgotten never writes again, and whose release came last is not granted again.
+  was forgotten does not write for as long as the tombstone, or what followed it, is kept; and
+  whose release came last is not granted again.
 * Epochs grow from owner to owner for as long as the store remembers the key.
 * Where nobody may take over, nobody does. Where anybody may, the cap on attempts holds.
 * A key that is free is granted to whoever asks.
 
-What the network must keep for that: a message arrives within one lease or never. What the clocks
-must keep: a caller's may be two percent slow, the store's may step back but not forward.
+What the network must keep for that: a message arrives within one lease or never. What callers must
+keep: a completion is sent again only while its owner trusts its lease. What the clocks must keep:
+a caller's may be two percent slow, the store's may step back but not forward.
 """
 
 from collections.abc import Callable
@@ -133,7 +135,9 @@ class Ledger:
         self.expired()
 
     def expired(self) -> None:
-        """The record has come to its end."""
+        """The record has come to its end; a tombstone only when nobody is left whom it bans."""
+        if self.owner is not None:
+            self.banned.clear()
         self.owner, self.epoch, self.outcome = None, -1, None
         self.freed = self.doubtful = False
 
@@ -191,7 +195,8 @@ class Ledger:
             assert self.owner is None, "a key was healed that has an owner"
             self.now_owned_by(grant.token, grant.epoch)
         assert grant.token == self.owner, "somebody else than the latest owner wrote"
-        assert not (self.freed or self.doubtful), "an owner wrote who has given its claim back"
+        released = self.freed or self.doubtful
+        assert not released, "an owner wrote who has given its claim back"
 
     def unwritten(self, grant: Grant, standing: Standing) -> None:
         """Judge a write that changed nothing."""
@@ -264,8 +269,9 @@ class World:
             self.ledger.unwritten(command.grant, answer)
 
     def expire(self) -> None:
-        """Drop the record if its time is over."""
+        """Drop the record if its time is over, which an outcome's time must not outlast."""
         if self.record is not None and self.store_now >= self.record.expires_at:
+            assert not self.ledger.fresh(self.store_now), "an outcome went before its time"
             self.record = None
             self.ledger.expired()
 
@@ -279,6 +285,10 @@ class World:
         self.expire()
         _, self.record = protocol.forget(self.record, TOMBSTONE, self.store_now)
         self.ledger.forgot()
+
+    def step_back(self) -> None:
+        """Set the store's clock back by ten seconds."""
+        self.store_offset -= 10_000
 
     def receive(self, reply: Replied) -> None:
         """Let a caller read an answer; whoever has crashed meanwhile reads nothing."""

@@ -1,8 +1,9 @@
 """What type checkers make of decorated functions: the original's own signature, and words."""
 
-from collections.abc import Callable, Coroutine
+from __future__ import annotations
+
 from datetime import timedelta
-from typing import Any, assert_type
+from typing import TYPE_CHECKING, Any, assert_type
 
 from idemkit import (
     Done,
@@ -15,8 +16,12 @@ from idemkit import (
     idempotent,
     side_effect,
 )
-from idemkit.core.call import Call
 from idemkit.effects import Current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from idemkit.core.call import Call
 
 idem = Idempotency("memory://", namespace="typing", ttl=timedelta(hours=1), lease=10)
 
@@ -77,7 +82,7 @@ def reconcile(call: Call) -> Any:
 @side_effect
 def audit(result: str) -> None:
     """Stand for any side effect."""
-    print(result)
+    result.strip()
 
 
 @side_effect
@@ -86,14 +91,29 @@ async def mail(result: str) -> int:
     return len(result)
 
 
+def the_prompt(prompt: str) -> str:
+    """Tell the key."""
+    return prompt
+
+
+def canned(error: Exception, prompt: str) -> str:
+    """Give a modest answer."""
+    return f"{prompt}: {error}"
+
+
+def size(prompt: str) -> dict[str, int]:
+    """Tell telemetry more."""
+    return {"prompt.size": len(prompt)}
+
+
 @idempotent(
     ttl=lambda call: 5 if call.operation else 6.0,
-    key=lambda prompt: prompt,
-    fingerprint=["prompt"],
+    key=the_prompt,
+    fingerprint=None,
     on_abandoned=reconcile,
     on_store_error="run",
-    record=lambda result: bool(result),
-    fallback=lambda error, prompt: prompt,
+    record=bool,
+    fallback=canned,
     stale_if_error=timedelta(days=1),
     effects=[audit],
     codec=None,
@@ -101,7 +121,7 @@ async def mail(result: str) -> int:
     wait=None,
     max_attempts=3,
     max_bytes=1024,
-    attributes=lambda prompt: {"prompt.size": len(prompt)},
+    attributes=size,
     name="typing.everything",
 )
 def everything(prompt: str) -> str:
@@ -142,20 +162,36 @@ async def check_coroutine_functions() -> None:
     assert_type(await configured_optioned_async.forget("x"), bool)
 
 
-def check_passing_on() -> None:
+def called(function: Callable[[str], bytes]) -> bytes:
+    """Stand for anything that takes a callable."""
+    return function("x")
+
+
+def awaited(function: Callable[[str], Coroutine[Any, Any, bytes]]) -> Coroutine[Any, Any, bytes]:
+    """Stand for anything that takes a coroutine function."""
+    return function("x")
+
+
+async def check_passing_on() -> None:
     """A decorated function goes where the original could."""
-    plain: Callable[[str], bytes] = configured
-    coroutine: Callable[[str], Coroutine[Any, Any, bytes]] = configured_async
-    print(plain, coroutine)
+    assert_type(called(configured), bytes)
+    assert_type(await awaited(configured_async), bytes)
+
+
+@idem.idempotent
+def told() -> bool:
+    """Ask which call is running."""
+    call = current()
+    assert_type(call, Current | None)
+    assert call is not None
+    assert_type((call.key, call.attempt, call.fence), tuple[str, int, int])
+    return call.replayed
 
 
 def check_effects() -> None:
     """Side effects keep their types, and so does what they can ask."""
     assert_type(audit("x"), None)
-    call = current()
-    assert_type(call, Current | None)
-    if call is not None:
-        assert_type((call.key, call.attempt, call.fence, call.replayed), tuple[str, int, int, bool])
+    assert_type(told(), bool)
 
 
 async def check_effects_async() -> None:

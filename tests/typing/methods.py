@@ -29,16 +29,34 @@ class Assistant:
         """Stand for any coroutine method."""
         return [self.system, prompt]
 
-    @classmethod
     @idem.idempotent
+    @classmethod
     def family(cls, prompt: str) -> int:
         """Stand for any class method."""
         return len(prompt)
 
+    @idempotent(ttl=60)
     @classmethod
-    @idem.idempotent(ttl=60)
     async def family_later(cls, prompt: str) -> int:
         """Stand for any coroutine class method."""
+        return len(prompt)
+
+    @idempotent
+    @staticmethod
+    def sentences(prompt: str) -> int:
+        """Stand for any static method that is decorated inside."""
+        return prompt.count(".")
+
+    @idem.idempotent(ttl=60)
+    @staticmethod
+    async def sentences_later(prompt: str) -> int:
+        """Stand for any coroutine static method that is decorated inside."""
+        return prompt.count(".")
+
+    @classmethod
+    @idem.idempotent
+    def kin(cls, prompt: str) -> int:
+        """Stand for any class method that is decorated outside."""
         return len(prompt)
 
     @staticmethod
@@ -75,16 +93,24 @@ async def check_coroutine_methods(assistant: Assistant) -> None:
     assert_type(await assistant.answer_later.forget("x"), bool)
 
 
-def check_methods_of_classes() -> None:
+def check_methods_of_classes(assistant: Assistant) -> None:
     """Class methods and static methods keep their types."""
     assert_type(Assistant.family("x"), int)
+    assert_type(Assistant.family.key("x"), str)
+    assert_type(assistant.family.outcome("x"), Outcome[int])
+    assert_type(Assistant.kin("x"), int)
+    assert_type(assistant.kin("x"), int)
+    assert_type(Assistant.sentences("x"), int)
+    assert_type(Assistant.sentences.peek("x"), Outcome[int] | None)
     assert_type(Assistant.tokens("x"), int)
     assert_type(Assistant.tokens.key("x"), str)
     assert_type(Assistant.tokens.outcome("x"), Outcome[int])
 
 
-async def check_coroutine_methods_of_classes() -> None:
+async def check_coroutine_methods_of_classes(assistant: Assistant) -> None:
     """Coroutine ones likewise."""
     assert_type(await Assistant.family_later("x"), int)
+    assert_type(await assistant.family_later.outcome("x"), Outcome[int])
+    assert_type(await Assistant.sentences_later("x"), int)
     assert_type(await Assistant.tokens_later("x"), int)
     assert_type(await Assistant.tokens_later.forget("x"), bool)

@@ -1,0 +1,16 @@
+"""A near cache keeps the promises of the store behind it."""
+
+import pytest
+
+from idemkit.stores import MemoryStore
+from idemkit.stores.near import NearStore
+from tests.contract.store_contract import ClockedStoreContract, SettableClock
+
+
+class TestNearStore(ClockedStoreContract):
+    """Finished outcomes here, all else in the store behind."""
+
+    @pytest.fixture
+    def store(self, clock: SettableClock) -> NearStore:
+        """Return an empty cache before an empty store, on one clock."""
+        return NearStore(MemoryStore(clock=clock), size=10, clock=lambda: clock() / 1000)

@@ -1,0 +1,109 @@
+"""What users import is there, under the promised names."""
+
+import importlib
+import inspect
+
+import pytest
+
+import idemkit
+from idemkit import Idempotency, errors
+from idemkit.surfaces import Idempotent, IdempotentAsync
+
+PROMISED = [
+    "Done",
+    "Idempotency",
+    "NotDone",
+    "Outcome",
+    "Unknown",
+    "configure",
+    "current",
+    "errors",
+    "idempotent",
+    "side_effect",
+]
+SETTINGS = [
+    ("store", None),
+    ("namespace", "default"),
+    ("ttl", 86_400),
+    ("lease", 30),
+    ("on_duplicate", "wait"),
+    ("wait", None),
+    ("on_abandoned", "retry"),
+    ("on_store_error", "raise"),
+    ("max_attempts", 5),
+    ("max_run", None),
+    ("max_bytes", 16 * 1024 * 1024),
+    ("codec", None),
+    ("near_cache", 0),
+    ("durability", "default"),
+]
+OUTCOME = [
+    "value",
+    "kind",
+    "key",
+    "attempt",
+    "recorded",
+    "created_at",
+    "expires_at",
+    "origin",
+    "error",
+]
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_promised_name_is_public(name: str) -> None:
+    """`from idemkit import …` gives every promised name."""
+    assert (True, True) == (name in idemkit.__all__, hasattr(idemkit, name))
+
+
+def test_all_is_what_there_is() -> None:
+    """`__all__` holds the promised names and the errors, and nothing else."""
+    assert sorted({*PROMISED, *errors.__all__}) == sorted(idemkit.__all__)
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_errors_are_in_both_places(name: str) -> None:
+    """Every error can be had from `idemkit` and from `idemkit.errors`."""
+    assert getattr(errors, name) is getattr(idemkit, name)
+
+
+def test_settings_of_idempotency() -> None:
+    """The settings, their order and their defaults are as documented."""
+    parameters = inspect.signature(Idempotency).parameters.values()
+    assert SETTINGS == [(parameter.name, parameter.default) for parameter in parameters]
+
+
+def test_settings_are_keyword_only() -> None:
+    """Everything after the store is said by name."""
+    _, *others = inspect.signature(Idempotency).parameters.values()
+    assert {inspect.Parameter.KEYWORD_ONLY} == {parameter.kind for parameter in others}
+
+
+def test_fields_of_an_outcome() -> None:
+    """An outcome has the documented fields."""
+    assert OUTCOME == [*inspect.signature(idemkit.Outcome).parameters]
+
+
+@pytest.mark.parametrize("word", ["key", "outcome", "peek", "forget"])
+def test_words_of_a_decorated_function(word: str) -> None:
+    """A decorated function has the promised words, which type checkers know too."""
+    decorated = Idempotency().idempotent(lambda: 1)
+    assert (True, True, True) == tuple(
+        callable(getattr(face, word)) for face in (decorated, Idempotent, IdempotentAsync)
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("idemkit.codecs", "PickleCodec"),
+        ("idemkit.codecs", "TypedCodec"),
+        ("idemkit.stores", "MemoryStore"),
+        ("idemkit.stores", "Store"),
+        ("idemkit.stores.redis", "RedisStore"),
+    ],
+)
+def test_other_promised_names(module: str, name: str) -> None:
+    """What has a module of its own is found there, in its `__all__`."""
+    found = importlib.import_module(module)
+    assert (True, True) == (name in found.__all__, hasattr(found, name))
