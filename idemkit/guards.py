@@ -251,13 +251,15 @@ class SyncGuard(Guard):
                 if bound.policy.fallback is None or error is not ending.replaceable:
                     raise
                 return stand_in(execution, ending, bound.policy.fallback(error, *args, **kwargs))
+            finally:
+                del ending  # its error holds this frame, which must not hold it
 
     def _prepare(self, bound: _Bound, execution: Execution) -> Ending | None:
         """Ask the hooks that come before the body; return an ending if it need not run."""
         hook = _reconciler(execution)
         try:
             execution.fix_ttl()
-            return judged(execution, bound.codec, hook(execution.call)) if hook else None
+            return None if hook is None else judged(execution, bound.codec, hook(execution.call))
         except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
             return Ending(error=error, in_doubt=hook is not None)
 
@@ -330,6 +332,8 @@ class AsyncGuard(Guard):
                     raise
                 value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
                 return stand_in(execution, ending, value)
+            finally:
+                del ending  # likewise
 
     async def _prepare(self, bound: _Bound, execution: Execution) -> Ending | None:
         """Ask the hooks that come before the body; return an ending if it need not run."""

@@ -3,9 +3,12 @@
 # ruff: noqa: ARG005 - a hook takes what it is given, by the names of the arguments
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -145,6 +148,53 @@ def test_exception_passes_untouched(door: Door) -> None:
         caught.value.__context__,
         caught.value.__cause__,
     )
+
+
+class Document:
+    """A large argument."""
+
+    def __idempotency_key__(self) -> str:
+        """Say which."""
+        return "large"
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Let nothing be freed but by the count of its references."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_failure_keeps_nothing_alive() -> None:
+    """A failed call's arguments are freed with its exception."""
+    pay = Idempotency().idempotent(Body(LookupError()).pay)
+    freed = weakref.ref(document := Document())
+    with suppress(LookupError):
+        pay(document)
+    del document
+    assert None is freed()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_failed_coroutine_keeps_nothing_alive() -> None:
+    """So are those of a coroutine function."""
+    body = Body(LookupError())
+
+    @Idempotency().idempotent
+    async def pay(amount: Document) -> None:
+        body.pay(amount)
+
+    async def scene() -> Document | None:
+        freed = weakref.ref(document := Document())
+        with suppress(LookupError):
+            await pay(document)
+        del document
+        return freed()
+
+    assert None is asyncio.run(scene())
 
 
 def test_failure_is_no_outcome(door: Door) -> None:

@@ -223,7 +223,10 @@ def concluded(
             execution,
             outcome_of(execution.call, execution.stale, "fallback", codec, execution.policy),
         )
-    raise ending.error
+    try:
+        raise ending.error
+    finally:
+        del ending  # the error holds this frame, which must not hold it
 
 
 def stand_in(execution: Execution, ending: Ending, value: Any) -> Outcome[Any]:

@@ -175,9 +175,7 @@ def _in_threads(coroutines: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
         return list(pool.map(run, coroutines))
 
 
-def _in_tasks(
-    runner: asyncio.Runner, coroutines: Sequence[Coroutine[Any, Any, Any]]
-) -> list[Any]:
+def _in_tasks(runner: asyncio.Runner, coroutines: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     async def run_all() -> list[Any]:
         return await asyncio.gather(*coroutines)
 
@@ -204,9 +202,7 @@ class StoreContract:
         return colour
 
     @pytest.fixture
-    def door(
-        self, store: Store, caller: Caller, wait: Callable[[int], None]
-    ) -> Iterator[Door]:
+    def door(self, store: Store, caller: Caller, wait: Callable[[int], None]) -> Iterator[Door]:
         """Return the store as callers of one colour see it."""
         face = pair(store, caller)
         if caller == "sync":

@@ -1,6 +1,7 @@
 """Tests of `idemkit.core.colour`: one protocol, driven by threads and awaited by tasks."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -160,6 +161,21 @@ def test_off_loaded_store_hears_of_a_fork() -> None:
     assert ["after_fork"] == store.sent
 
 
+async def test_cancelled_verb_runs_to_its_end_off_loaded() -> None:
+    """A thread cannot be cancelled, so whoever waits for it goes on waiting."""
+    store, opened = FaultyStore(MemoryStore(), "sync"), threading.Event()
+    store.suffer("peek", preceded_by(opened.wait))
+    task = asyncio.create_task(pair(store, "async").peek("a"))
+    await asyncio.to_thread(store.until, "peek")
+    task.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    early = task.done()
+    opened.set()
+    await asyncio.wait([task])
+    assert (False, True) == (early, task.cancelled())
+
+
 async def test_release_never_overtakes_its_claim() -> None:
     """A cancelled claim runs to its end in its thread before it is given back."""
     store, opened = FaultyStore(MemoryStore(), "sync"), threading.Event()
@@ -240,8 +256,10 @@ async def test_cancellation_outranks_how_it_ended(ending: Callable[[], object]) 
     """A cancelled caller gets its cancellation, and the loop no complaint of a lost error."""
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, about: complaints.append(about))
-    task = await finished(ending, cancellations=1)
-    assert (True, []) == (task.cancelled(), complaints)
+    task: asyncio.Task[None] | None = await finished(ending, cancellations=1)
+    cancelled, task = task is not None and task.cancelled(), None
+    gc.collect()
+    assert (True, []) == (cancelled, complaints)
 
 
 async def test_cancellation_from_inside_is_passed_on() -> None:

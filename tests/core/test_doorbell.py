@@ -7,7 +7,7 @@ import pytest
 
 from idemkit.core import doorbell
 from idemkit.core.call import new_token
-from idemkit.core.colour import ASYNC, SYNC, drive
+from idemkit.core.colour import ASYNC, SYNC, Bell, Frame, SyncFrame, drive
 from idemkit.core.doorbell import Patience, Turn, claim, take_turn
 from idemkit.errors import StoreUnavailableError
 from idemkit.protocol import Acquired, Claim, Decision, Done, Grant, Running, State
@@ -39,7 +39,7 @@ class Duplicate:
     def __init__(self, world: World) -> None:
         self.world = world
         self.store = FaultyStore(world.memory, world.caller)
-        self.frame = SYNC if world.caller == "sync" else ASYNC
+        self.frame: Frame = SYNC if world.caller == "sync" else ASYNC
         owner = commands.claim()
         self.owned: Grant = grant(owner, drive(world.memory.claim("a", owner)))
 
@@ -59,6 +59,31 @@ class Duplicate:
         command = Claim(new_token(), commands.FINGERPRINT, TERMS)
         turn = await claim(self.store, "a", command, self.frame)
         return await take_turn(self.store, "a", command, self.frame, patience, turn)
+
+
+class SilentFrame(SyncFrame):
+    """A thread whose bells never ring, and whose sleep takes no time.
+
+    Args:
+        clock: Goes on while it sleeps.
+    """
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.slept: list[float] = []
+        self._clock = clock or FakeClock()
+
+    def bell(self) -> Bell:
+        """Return itself."""
+        return self
+
+    def ring(self) -> None:
+        """Be deaf."""
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Sleep."""
+        self.slept.append(seconds or 0.0)
+        self._clock.advance(seconds or 0.0)
+        return False
 
 
 @pytest.fixture
@@ -162,6 +187,23 @@ async def test_cancelled_claim_is_given_back() -> None:
     assert (True, State.FAILED) == (task.cancelled(), found and found[0].state)
 
 
+async def test_second_cancellation_does_not_stop_the_release() -> None:
+    """However often a claim is cancelled, it is given back."""
+    store, held = FaultyStore(MemoryStore(), "async"), asyncio.Event()
+    store.suffer("claim", suspended_until(held))
+    store.suffer("release", suspended_until(held))
+    task = asyncio.create_task(claim(store, "a", commands.claim(), ASYNC))
+    for verb in ("claim", "release"):
+        await reached(lambda verb=verb: verb in store.sent)
+        task.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    early = task.done()
+    held.set()
+    await asyncio.wait([task])
+    assert (False, True) == (early, task.cancelled())
+
+
 def test_closed_claim_awaits_nothing_more() -> None:
     """A coroutine that nobody will resume cannot send a release."""
     store = FaultyStore(MemoryStore(), "async")
@@ -199,13 +241,14 @@ def test_ring_is_followed_by_one_claim(duplicate: Duplicate) -> None:
     assert ["claim", "watch", "claim", "claim"] == duplicate.store.sent
 
 
-def test_lost_ring_costs_no_more_than_the_lease(duplicate: Duplicate) -> None:
+def test_lost_ring_costs_no_more_than_the_lease(sync_world: World) -> None:
     """A waiter whose doorbell never rings asks again when the owner's lease is over."""
-    world, store = duplicate.world, duplicate.store
-    store.deaf = True
-    world.clock.advance(29.99)
-    store.suffer("claim", straight, preceded_by(lambda: world.clock.advance(0.02)))
-    assert 2 == getattr(duplicate.wait(), "attempt", None)
+    duplicate, naps = Duplicate(sync_world), SilentFrame()
+    duplicate.frame, duplicate.store.deaf = naps, True
+    later = preceded_by(lambda: sync_world.clock.advance(31))
+    duplicate.store.suffer("claim", straight, later)
+    assert 2 == getattr(duplicate.wait(100.0), "attempt", None)
+    assert [True] == [30.0 < nap < 33.1 for nap in naps.slept]
 
 
 def test_waiter_is_next_after_a_failure(duplicate: Duplicate) -> None:
@@ -219,10 +262,12 @@ def test_patience_ends_the_wait(duplicate: Duplicate) -> None:
     assert isinstance(duplicate.wait(0.0), Running)
 
 
-def test_patience_shortens_the_nap(duplicate: Duplicate) -> None:
-    """A waiter's patience ends its wait long before the owner's lease does."""
-    duplicate.store.deaf = True
-    assert isinstance(duplicate.wait(0.01), Running)
+def test_patience_shortens_the_nap(sync_world: World, clock: FakeClock) -> None:
+    """A waiter sleeps no longer than it is willing to, however long the owner's lease is."""
+    duplicate, naps = Duplicate(sync_world), SilentFrame(clock)
+    duplicate.frame, duplicate.store.deaf = naps, True
+    assert isinstance(duplicate.wait(3.0), Running)
+    assert [3.0] == naps.slept
 
 
 def test_waiter_without_end_waits_for_the_outcome(duplicate: Duplicate) -> None:

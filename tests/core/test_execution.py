@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -33,6 +34,11 @@ def owner(sync_world: World) -> Process:
 def fail(owner: Process, execution: Execution) -> None:
     """Settle an execution whose body failed."""
     owner.settle(execution, Ending(error=ProbeError()))
+
+
+def succeed(owner: Process, execution: Execution) -> None:
+    """Settle an execution whose body returned."""
+    owner.complete(execution, "paid")
 
 
 def reentered() -> bool:
@@ -69,10 +75,13 @@ def test_execution_is_current_no_more_after_its_body(owner: Process) -> None:
     assert current_execution() is None
 
 
-def test_settled_execution_is_not_current(owner: Process) -> None:
+@pytest.mark.parametrize("settle", [fail, succeed])
+def test_settled_execution_is_not_current(
+    owner: Process, settle: Callable[[Process, Execution], None]
+) -> None:
     """Whatever comes after settlement runs outside."""
     with owner.execution() as execution:
-        fail(owner, execution)
+        settle(owner, execution)
         assert current_execution() is None
 
 

@@ -231,9 +231,10 @@ def test_value_is_recorded_if_the_replacement_failed(process: Process) -> None:
     execution = process.execution()
     other, winner = overtaken(process)
     other.settle(winner, FAILURE)
-    assert (Conclusion(recorded=True), 3) == (
+    assert (Conclusion(recorded=True), 3, 3) == (
         process.complete(execution, "paid"),
         process.world.record().attempt,
+        execution.grant.attempt,
     )
 
 

@@ -165,7 +165,7 @@ class _Warning(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if hasattr(record, "idemkit.gap"):
             self.text = record.getMessage()
-            self.gap = getattr(record, "idemkit.gap")  # noqa: B009 - no name of Python's
+            self.gap = getattr(record, "idemkit.gap")
             self.came.set()
 
 

@@ -220,7 +220,9 @@ def test_09_interpreter_lock_held_past_the_lease(live: Far) -> None:
         owner.go_on()
         told = owner.hear()
     assert ("won", "joined", True) == (told["value"], told["kind"], told["gap"] > 0)
-    assert told["warning"].startswith(f"beats came later than the lease lasts, by {told['gap']:.1f}")
+    assert told["warning"].startswith(
+        f"beats came later than the lease lasts, by {told['gap']:.1f}"
+    )
 
 
 class FatalBeats(Plan):

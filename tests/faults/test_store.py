@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from idemkit import (
-    Idempotency,
     IdemkitWarning,
+    Idempotency,
     InProgressError,
     Outcome,
     StoreFullError,
@@ -22,7 +22,7 @@ from idemkit.stores.memory import MemoryStore
 from idemkit.stores.redis import RedisStore
 from tests.faults.bodies import Runs, charge, noting, stopping
 from tests.faults.refusals import ALWAYS
-from tests.faults.scene import LEASE, Far, Scene, Wake
+from tests.faults.scene import Far, Scene, Wake
 from tests.gauntlet.crowds import Caller, Pause
 from tests.gauntlet.disturbances import Plan
 from tests.proxy import Proxy
@@ -191,8 +191,9 @@ def test_29_loss_at_completion_after_the_lease_is_a_loss(
 def test_30_replicated_claim_without_a_replica_has_no_effect(far: Far, make: Make) -> None:
     """A claim that a failover would lose stops the call before its body runs, and is free again."""
     runs = Runs()
-    with pytest.raises(StoreUnavailableError, match="not replicated"):
-        make(far.application(), noting(runs), durability="replicated")
+    store = RedisStore(far.server.url, prefix=far.prefix, clock=far.clock, command_timeout=1)
+    with Idempotency(store) as idem, pytest.raises(StoreUnavailableError, match="not replicated"):
+        make(idem, noting(runs), durability="replicated")
     make(far.application(on_duplicate="reject"), noting(runs))
     assert [2] == runs.attempts
 

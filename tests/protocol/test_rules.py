@@ -331,9 +331,7 @@ def test_beat_of_the_forgotten() -> None:
 @pytest.mark.parametrize("record", [own(RUNNING), own(ABANDONED)])
 def test_completion_of_the_owner(record: Record) -> None:
     """An outcome is recorded, also by a late owner whom nobody has replaced."""
-    expected = replace(
-        record, state=State.DONE, expires_at=NOW + 80_000, recorded=done_now(2)
-    )
+    expected = replace(record, state=State.DONE, expires_at=NOW + 80_000, recorded=done_now(2))
     assert (Standing.HELD, expected) == complete(record, completion(), NOW)
 
 

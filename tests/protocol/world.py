@@ -12,7 +12,8 @@ answers as the store processes them, and holds both against what is promised:
   whose release came last is not granted again.
 * Epochs grow from owner to owner for as long as the store remembers the key.
 * Where nobody may take over, nobody does. Where anybody may, the cap on attempts holds.
-* A key that is free is granted to whoever asks.
+* A key that is free is granted to whoever asks, and nobody waits for a lease that is over.
+* Whatever is sent again is answered as what it is: done already, and by the sender.
 
 What the network must keep for that: a message arrives within one lease or never. What callers must
 keep: a completion is sent again only while its owner trusts its lease. What the clocks must keep:
@@ -36,6 +37,7 @@ from idemkit.protocol import (
     Record,
     Recorded,
     Release,
+    Running,
     Standing,
     Terms,
     validity,
@@ -167,6 +169,15 @@ class Ledger:
             assert isinstance(answer, Acquired), "a free key was refused"
         if isinstance(answer, Acquired):
             self.granted(claim, answer, now)
+        else:
+            self.refused(claim, answer)
+
+    def refused(self, claim: Claim, answer: Decision) -> None:
+        """Judge the answer to somebody who does not run."""
+        if claim.token == self.owner:
+            assert self.freed or self.doubtful, "the owner was not told that it owns"
+        elif isinstance(answer, Running):
+            assert answer.left > 0, "somebody waits for a lease that is over"
 
     def granted(self, claim: Claim, answer: Acquired, now: int) -> None:
         """Judge a grant."""
@@ -197,18 +208,27 @@ class Ledger:
         assert grant.token == self.owner, "somebody else than the latest owner wrote"
         released = self.freed or self.doubtful
         assert not released, "an owner wrote who has given its claim back"
+        assert self.outcome is None, "an owner wrote after its outcome"
 
-    def unwritten(self, grant: Grant, standing: Standing) -> None:
+    def unwritten(self, command: Beat | Completion | Release, standing: Standing) -> None:
         """Judge a write that changed nothing."""
+        own = command.grant.token == self.owner
         if standing is Standing.REPEATED:
-            assert grant.token == self.owner, "somebody was told that another's write was its own"
+            assert own, "somebody was told that another's write was its own"
+            assert self.settled_by(command), "somebody was told that it had settled, and had not"
         else:
-            settled = self.freed or self.doubtful or self.outcome is not None
-            assert settled or grant.token != self.owner, "the latest owner was refused"
+            assert self.doubtful or not own, "the latest owner was refused"
+            lost = standing is Standing.GONE and not isinstance(command, Release)
+            assert not (lost and command.heal), "what was lost was not put back"
+
+    def settled_by(self, command: Beat | Completion | Release) -> bool:
+        """Say whether the latest owner has settled, in the way of this command."""
+        if isinstance(command, Beat):
+            return self.freed or self.outcome is not None
+        return self.freed if isinstance(command, Release) else self.outcome is not None
 
     def completed(self, command: Completion, after: Record, now: int) -> None:
-        """Judge an outcome that the store accepted."""
-        assert self.outcome is None, "a second outcome was recorded"
+        """Judge an outcome that the store accepted, by an owner that had none so far."""
         recorded = after.recorded
         assert recorded is not None, "an outcome was accepted and not kept"
         assert (command.body, now + command.ttl) == (recorded.body, recorded.expires_at)
@@ -266,7 +286,7 @@ class World:
             if isinstance(command, Release):
                 self.ledger.released(command)
         else:
-            self.ledger.unwritten(command.grant, answer)
+            self.ledger.unwritten(command, answer)
 
     def expire(self) -> None:
         """Drop the record if its time is over, which an outcome's time must not outlast."""
@@ -322,5 +342,3 @@ class World:
         heal = self.now < call.trusted_until
         body = b"%b at %d" % (call.token, self.now)
         return Completion(grant, Kind.VALUE, "plain", body, "", ttl, stale, heal)
-
-

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from idemkit import Idempotency, idempotent
+from idemkit import Idempotency, configure, idempotent
 
 idem = Idempotency("memory://", namespace="typing")
 
@@ -36,3 +36,5 @@ if TYPE_CHECKING:
     Idempotency("memory://", "namespace")  # type: ignore[call-arg]  # ty: ignore[too-many-positional-arguments]
     Idempotency(on_abandoned="ignore")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
     Idempotency(timeout=5)  # type: ignore[call-arg]  # ty: ignore[unknown-argument]
+    configure(timeout=5)  # type: ignore[call-arg]  # ty: ignore[unknown-argument]
+    configure(ttl="5")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]

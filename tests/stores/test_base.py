@@ -1,0 +1,38 @@
+"""Tests of `idemkit.stores.base`: what a store does that defines only its verbs."""
+
+import pytest
+
+from idemkit.core.colour import drive
+from idemkit.stores import Store
+
+
+class Bare(Store):
+    """A store without a method of its own."""
+
+    name = "bare"
+    colour = "any"
+
+
+def test_one_face_for_all() -> None:
+    """A store is its own face for either colour."""
+    store = Bare()
+    assert (store, store) == (store.face("sync"), store.face("async"))
+
+
+def test_nothing_is_recalled() -> None:
+    """A store that keeps nothing in the process knows nothing without asking."""
+    assert None is Bare().recall("a", b"fingerprint")
+
+
+@pytest.mark.parametrize("step", [Store.open, Store.close])
+def test_nothing_to_open_or_close(step: object) -> None:
+    """A store without connections may be opened and closed, and does not suspend."""
+    assert None is drive(step(Bare()))  # type: ignore[operator]
+
+
+def test_nothing_to_drop_after_a_fork() -> None:
+    """A store that shares nothing with its parent goes on as it is."""
+    store = Bare()
+    before = vars(store).copy()
+    store.after_fork()
+    assert before == vars(store)
