@@ -27,9 +27,9 @@ HTTP status that fits it best.
 from __future__ import annotations
 
 __all__ = [
-    "IdempotencyError",
     "IdemkitDeprecationWarning",
     "IdemkitWarning",
+    "IdempotencyError",
     "InDoubtError",
     "InProgressError",
     "KeyReusedError",

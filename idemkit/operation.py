@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 import warnings
 import weakref
 from dataclasses import replace
@@ -79,6 +80,19 @@ class Configuration:
         own = {name: value for name, value in settings.items() if name in SETTINGS}
         return replace(self.policy, **own) if own else self.policy
 
+    def open(self) -> None:
+        """Connect to the store and check it now, rather than at the first call.
+
+        Raises:
+            StoreUnavailableError: It does not answer.
+            StoreVersionError: Its server is of an unsupported version.
+        """
+        drive(pair(self.store, "sync").open())
+
+    async def aopen(self) -> None:
+        """Connect to the store and check it now, as `open` does, for callers with an event loop."""
+        await pair(self.store, "async").open()
+
     def close(self) -> None:
         """Close the store's connections and files; a later call reopens them."""
         drive(pair(self.store, "sync").close())
@@ -137,7 +151,7 @@ class Names:
         """
         reference = self._functions.setdefault(name, weakref.ref(function))
         known = reference()
-        if known is None or known is function:
+        if known is None or known is function or _another_cell(known, function):
             pass
         elif known.__code__ == function.__code__:
             _warn_of_captured(name, known, function)
@@ -148,6 +162,11 @@ class Names:
             if reference() is not None:
                 raise ValueError(_clash(name, line, function.__code__.co_firstlineno))
         self._functions[name] = weakref.ref(function)
+
+
+def _another_cell(known: FunctionType, function: FunctionType) -> bool:
+    """Say whether a notebook's cell was edited and run again: each run is a file of its own."""
+    return known.__code__.co_filename != function.__code__.co_filename
 
 
 def _clash(name: str, line: int, other: int) -> str:
@@ -227,14 +246,21 @@ def _several_processes() -> bool:
 
 _configurations: weakref.WeakSet[Configuration] = weakref.WeakSet()
 _default: Configuration | None = None
+_making_default = threading.Lock()
 
 
 def default() -> Configuration:
     """Return what a bare `@idempotent` uses, made on first use unless somebody configured it."""
+    return _default or _made_default()
+
+
+def _made_default() -> Configuration:
     global _default  # noqa: PLW0603 - there is one default per process, and this is its place
-    if _default is None:
-        _default = Configuration(None, namespace="default", codec=None, near_cache=0, settings={})
-    return _default
+    with _making_default:  # two at once would be two memories, and one call could run in each
+        _default = _default or Configuration(
+            None, namespace="default", codec=None, near_cache=0, settings={}
+        )
+        return _default
 
 
 def set_default(configuration: Configuration) -> None:

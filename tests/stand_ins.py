@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from idemkit.core.colour import drive
 from idemkit.errors import StoreUnavailableError
@@ -17,6 +17,7 @@ from idemkit.stores.base import Colour
 from tests.servers import DEADLINE, wait_until
 
 Go: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
+Answer = TypeVar("Answer")
 Mishap: TypeAlias = Callable[[Go], Coroutine[Any, Any, Any]]
 
 
@@ -130,7 +131,7 @@ class FaultyStore(Store):
 
     async def open(self) -> None:
         """Pass on."""
-        await self._pass("open")
+        await self._pass("open", self._store.open)
 
     def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
         """Pass on."""
@@ -138,32 +139,32 @@ class FaultyStore(Store):
 
     async def claim(self, address: str, command: Claim, /) -> Decision:
         """Pass on."""
-        return await self._pass("claim", address, command)
+        return await self._pass("claim", lambda: self._store.claim(address, command))
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Pass on."""
-        return await self._pass("complete", address, command)
+        return await self._pass("complete", lambda: self._store.complete(address, command))
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Pass on."""
-        return await self._pass("release", address, command)
+        return await self._pass("release", lambda: self._store.release(address, command))
 
     async def forget(self, address: str, tombstone: int, /) -> bool:
         """Pass on."""
-        return await self._pass("forget", address, tombstone)
+        return await self._pass("forget", lambda: self._store.forget(address, tombstone))
 
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
         """Pass on."""
-        return await self._pass("peek", address)
+        return await self._pass("peek", lambda: self._store.peek(address))
 
     async def close(self) -> None:
         """Pass on."""
-        await self._pass("close")
+        await self._pass("close", self._store.close)
 
     def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
         """Pass on."""
 
-        async def go() -> Any:
+        async def go() -> Sequence[Standing]:
             return self._store.beat(beats)
 
         return drive(self._through("beat", go))
@@ -188,13 +189,14 @@ class FaultyStore(Store):
         self.sent.append("after_fork")
         self._store.after_fork()
 
-    async def _pass(self, verb: str, *words: Any) -> Any:
-        async def go() -> Any:
+    async def _pass(self, verb: str, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+        async def go() -> Answer:
             if self.colour == "async":
                 await asyncio.sleep(0)
-            return await getattr(self._store, verb)(*words)
+            return await ask()
 
-        return await self._through(verb, go)
+        answer: Answer = await self._through(verb, go)
+        return answer
 
     async def _through(self, verb: str, go: Go) -> Any:
         self.sent.append(verb)

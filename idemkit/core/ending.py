@@ -6,7 +6,7 @@ what the user gave us: codecs, predicates, hooks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -70,16 +70,25 @@ class Ending:
 
 
 def returned(execution: Execution, codec: Codec, value: Any) -> Ending:
-    """Return the ending of a body that returned `value`."""
-    policy = execution.policy
-    if policy.record is not None and not policy.record(value):
-        return Ending(value=value)
+    """Return the ending of a body that returned `value`.
+
+    A `record` predicate that raises has its say: its error reaches the caller. But the value was
+    paid for, so it is recorded first, and a duplicate gets it.
+    """
+    try:
+        keep = execution.policy.record
+        return Ending(value) if keep and not keep(value) else _kept_ending(execution, codec, value)
+    except Exception as error:  # noqa: BLE001 - the user's predicate, after the body was paid for
+        return replace(_kept_ending(execution, codec, value), error=error)
+
+
+def _kept_ending(execution: Execution, codec: Codec, value: Any) -> Ending:
     try:
         body = codec.encode(value)
     except Exception as error:  # noqa: BLE001 - the codec may be the user's
         tombstone = _result(execution, Kind.UNSERIALIZABLE)
         return Ending(error=_not_serializable(execution.call, value, error), result=tombstone)
-    if len(body) > policy.max_bytes:
+    if len(body) > execution.policy.max_bytes:
         return Ending(value=value, result=_result(execution, Kind.OVERSIZED))
     return Ending(value=value, result=_result(execution, Kind.VALUE, codec.name, body))
 

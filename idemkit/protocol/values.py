@@ -89,7 +89,9 @@ class Terms:
 
 
 class Claim(NamedTuple):
-    """Ask for the exclusive right to run. (A tuple because one is made per call.)
+    """Ask for the exclusive right to run.
+
+    (A tuple because one is made per call.)
 
     Args:
         token: Made by the caller once per call; 16 bytes that nobody else has.
@@ -252,7 +254,10 @@ class Running:
 
 
 class Done(NamedTuple):
-    """The outcome is known, and stays so for `left` milliseconds. (A tuple, as `Claim` is.)"""
+    """The outcome is known, and stays so for `left` milliseconds.
+
+    (A tuple, as `Claim` is.)
+    """
 
     recorded: Recorded
     left: int

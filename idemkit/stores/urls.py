@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["store_from_url"]
 
 _REDIS = frozenset({"redis", "rediss", "valkey", "valkeys", "unix"})
+_REDIS_SOME_DAY = frozenset({"redis+cluster", "redis+sentinel"})
 
 
 def store_from_url(url: str) -> Store:
@@ -29,7 +30,7 @@ def store_from_url(url: str) -> Store:
     scheme = url.partition("://")[0] if "://" in url else ""
     if scheme == "memory":
         return _memory(url)
-    if scheme in _REDIS:
+    if scheme in _REDIS | _REDIS_SOME_DAY:  # which says best itself what it does not support
         return _redis(url)
     message = (
         f"no store for the URL scheme {scheme!r}; known are memory, {', '.join(sorted(_REDIS))}"
@@ -56,7 +57,7 @@ def _memory(url: str) -> Store:
 
 def _redis(url: str) -> Store:
     try:
-        from .redis import RedisStore
+        from .redis import RedisStore  # noqa: PLC0415 - an extra, loaded on demand
     except ModuleNotFoundError as error:
         if error.name != "redis":
             raise

@@ -575,6 +575,38 @@ class StoreContract:
         assert Standing.REPEATED == door.beat(owned)
         assert BODY == done(door).recorded.body
 
+    def test_late_owner_whom_nobody_replaced_renews_its_lease(self, door: Door) -> None:
+        """A paused owner goes on where it was, by a beat or by its claim."""
+        owned = door.own_for_a_moment()
+        assert owned.epoch == door.own(lease=1).epoch
+        door.wait(5)
+        assert Standing.HELD == door.beat(owned)
+
+    def test_released_owner_renews_nothing(self, door: Door) -> None:
+        """A beat that arrives late does not take the key back."""
+        owned = door.own()
+        door.release(owned)
+        assert Standing.REPEATED == door.beat(owned)
+        assert State.FAILED is door.record().state
+
+    @pytest.mark.parametrize("verb", ["beat", "complete", "release"])
+    @pytest.mark.parametrize("situation", ["running", "abandoned", "failed", "done", "stale"])
+    def test_loser_changes_nothing_whatever_its_successor_does(
+        self, door: Door, verb: str, situation: str
+    ) -> None:
+        """Every write of a superseded owner is refused inside the write."""
+        loser = door.own_for_a_moment()
+        winner = door.own(OTHER, lease=1 if situation == "abandoned" else 30_000)
+        if situation == "failed":
+            door.release(winner)
+        if situation in ("done", "stale"):
+            door.complete(winner, ttl=1 if situation == "stale" else 60_000, stale=60_000)
+        door.wait(5)
+        before = door.record()
+        write = {"beat": door.beat, "complete": door.complete, "release": door.release}[verb]
+        assert Standing.SUPERSEDED == write(loser)
+        assert before == door.record()
+
     # --------------------------------------------------------------------------- recall
 
     def test_recall_never_invents(self, door: Door) -> None:

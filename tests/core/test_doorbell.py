@@ -1,6 +1,7 @@
 """Tests of `idemkit.core.doorbell`: claim, listen, claim again, and sleep until it rings."""
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -53,7 +54,8 @@ class Duplicate:
 
     def wait(self, wait: float | None = 20.0) -> Decision:
         """Claim, and wait for the doorbell."""
-        return self.world.run(self._wait(Patience(wait))).decision
+        turn: Turn = self.world.run(self._wait(Patience(wait)))
+        return turn.decision
 
     async def _wait(self, patience: Patience) -> Turn:
         command = Claim(new_token(), commands.FINGERPRINT, TERMS)
@@ -194,7 +196,7 @@ async def test_second_cancellation_does_not_stop_the_release() -> None:
     store.suffer("release", suspended_until(held))
     task = asyncio.create_task(claim(store, "a", commands.claim(), ASYNC))
     for verb in ("claim", "release"):
-        await reached(lambda verb=verb: verb in store.sent)
+        await reached(partial(store.sent.count, verb))
         task.cancel()
     for _ in range(10):
         await asyncio.sleep(0)

@@ -55,7 +55,8 @@ class Process:
 
     def begin(self, call: Call = CALL, **settings: Any) -> Begun:
         """Begin a call."""
-        return self.world.run(self.engine.begin(call, Policy(**settings)))
+        begun: Begun = self.world.run(self.engine.begin(call, Policy(**settings)))
+        return begun
 
     def execution(self, call: Call = CALL, **settings: Any) -> Execution:
         """Begin a call that must run."""
@@ -70,7 +71,8 @@ class Process:
 
     def settle(self, execution: Execution, ending: Ending) -> Conclusion:
         """Settle an execution."""
-        return self.world.run(self.engine.settle(execution, ending))
+        conclusion: Conclusion = self.world.run(self.engine.settle(execution, ending))
+        return conclusion
 
     def complete(self, execution: Execution, value: Any) -> Conclusion:
         """Settle an execution whose body returned `value`."""

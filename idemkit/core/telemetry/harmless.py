@@ -15,7 +15,7 @@ class Harmless:
     """A block whose exceptions end in the log, the first of them only."""
 
     def __init__(self) -> None:
-        self.complained = False
+        self.complained: bool = False
 
     def __enter__(self) -> None:
         pass

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from ...protocol import Beat, Claim, Completion, Decision, Record, Release, Standing
-    from ...stores.base import Caller
+    from ...stores.base import Caller, Colour
 
 Answer = TypeVar("Answer")
 
@@ -31,8 +31,8 @@ class ObservedStore(Store):
     """A store whose commands are timed while somebody listens, and else passed on as they are."""
 
     def __init__(self, store: Store) -> None:
-        self.name = store.name
-        self.colour = store.colour
+        self.name: str = store.name
+        self.colour: Colour = store.colour
         self._store = store
 
     def face(self, caller: Caller, /) -> Store:

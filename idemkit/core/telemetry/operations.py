@@ -62,7 +62,7 @@ class Observed:
     __slots__ = ("_ended", "_span", "_started", "_subject", "_token", "traceparent")
 
     def __init__(self, subject: Subject, started: Started) -> None:
-        self.traceparent = ""
+        self.traceparent: str = ""
         self._subject = subject
         self._started = started
         self._ended = False

@@ -173,7 +173,7 @@ class Session:
     def __init__(
         self, loop: asyncio.AbstractEventLoop, connection: AsyncConnection, *, timeout: float
     ) -> None:
-        self.usable = True
+        self.usable: bool = True
         self._loop = loop
         self._connection = connection
         # A private name: the public way to send is a coroutine, and costs a task for each turn.

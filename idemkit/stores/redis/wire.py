@@ -68,9 +68,9 @@ class Script:
     __slots__ = ("_by_digest", "_by_source", "digest", "name", "source")
 
     def __init__(self, name: str, *, keys: int, arguments: int) -> None:
-        self.name = name
-        self.source = _source(name)
-        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
+        self.name: str = name
+        self.source: bytes = _source(name)
+        self.digest: bytes = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
         self._by_digest = _command_head(b"EVALSHA", self.digest, keys, arguments)
         self._by_source = _command_head(b"EVAL", self.source, keys, arguments)
 
