@@ -1,5 +1,7 @@
 """Tests of `idemkit.core.ending`: what is recorded of a body, and what its callers get."""
 
+import contextlib
+import weakref
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -92,6 +94,12 @@ def test_predicate_may_let_a_result_in(owner: Process) -> None:
     """What is to be kept is kept."""
     ending = returned(running(owner, record=lambda value: value > 1), CODEC, 2)
     assert (Kind.VALUE, CODEC.encode(2)) == body_of(ending)
+
+
+def test_value_is_kept_where_the_predicate_fails(owner: Process) -> None:
+    """A predicate that raises is heard, but the value was paid for and duplicates get it."""
+    ending = returned(running(owner, record=lambda value: value["absent"]), CODEC, {})
+    assert (KeyError, (Kind.VALUE, CODEC.encode({}))) == (type(ending.error), body_of(ending))
 
 
 def test_oversized_result_leaves_a_tombstone(owner: Process) -> None:
@@ -315,6 +323,16 @@ def test_failure_is_raised_as_it_was(owner: Process) -> None:
     with pytest.raises(ProbeError) as caught:
         concluded(execution, failed(execution, error), Conclusion(False), CODEC)
     assert error is caught.value
+
+
+def test_failure_is_not_kept_alive_by_its_own_traceback(owner: Process) -> None:
+    """An error that its caller has dealt with is gone, and all that it holds with it."""
+    execution, error = running(owner), ProbeError()
+    alive = weakref.ref(error)
+    with contextlib.suppress(ProbeError):
+        concluded(execution, failed(execution, error), Conclusion(recorded=False), CODEC)
+    del error
+    assert alive() is None
 
 
 def test_stale_outcome_stands_in_for_a_failure(sync_world: World) -> None:

@@ -65,10 +65,6 @@ class Overheard(Disturbed):
         """Pass on."""
         return await self._behind.forget(address, tombstone)
 
-    def after_fork(self) -> None:
-        """Pass on."""
-        self._behind.after_fork()
-
 
 class Scene:
     """A store, its clock, and applications that share nothing but these.

@@ -80,6 +80,7 @@ def test_eight_processes_of_twenty_five_tasks(
             process.go_on()
         told = [process.hear() for process in crowd]
         commands = commands_of_clients(live.server)
+        assert [0] * PROCESSES == [process.ended() for process in crowd]
     values = [value for process in told for value in process["values"]]
     assert [{"ready": True}] * PROCESSES == ready
     assert (["paid"] * PROCESSES * CROWD, 1) == (values, sum(each["runs"] for each in told))

@@ -163,6 +163,7 @@ def test_06_stopped_process_is_fenced(live: Far) -> None:
         owner.wake()
         owner.go_on()
         assert {"value": "won", "kind": "joined", "recorded": True} == owner.hear()
+        assert 0 == owner.ended()
 
 
 def test_07_late_owner_waits_for_the_one_that_runs(scene: Scene) -> None:
@@ -219,6 +220,7 @@ def test_09_interpreter_lock_held_past_the_lease(live: Far) -> None:
         charge(live.application(), noting(Runs(), "won"), lease=1)(7)
         owner.go_on()
         told = owner.hear()
+        assert 0 == owner.ended()
     assert ("won", "joined", True) == (told["value"], told["kind"], told["gap"] > 0)
     assert told["warning"].startswith(
         f"beats came later than the lease lasts, by {told['gap']:.1f}"
@@ -318,9 +320,10 @@ def test_12_max_run_cancels_a_coroutine(scene: Scene) -> None:
         finally:
             ended.append("cancelled")
 
+    work, runs = charge(scene.application(), endless, max_run=0.01), Runs()
+    caller = Caller(lambda: asyncio.run(work(7)))
     with pytest.raises(MaxRunExceededError):
-        asyncio.run(charge(scene.application(), endless, max_run=0.01)(7))
-    runs = Runs()
+        caller.result()
     charge(scene.application(on_duplicate="reject"), noting(runs))(7)
     assert (["cancelled"], [2]) == (ended, runs.attempts)
 

@@ -1,14 +1,14 @@
 """Tests of `idemkit.stores.memory`: threads, budgets, and what `recall` may know."""
 
 import asyncio
+import cProfile
 import multiprocessing
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -395,12 +395,10 @@ def _claim_for(
     store: MemoryStore, held: dict[str, Grant], address: str, fingerprint: bytes, lease: int
 ) -> None:
     command = claim(b"token %d" % len(held), fingerprint, lease=lease)
-    try:
+    with suppress(StoreFullError):
         decision = drive(store.claim(address, command))
-    except StoreFullError:
-        return
-    if isinstance(decision, Acquired):
-        held[address] = grant(command, decision)
+        if isinstance(decision, Acquired):
+            held[address] = grant(command, decision)
 
 
 def _claimed(store: MemoryStore, address: str, fingerprint: bytes) -> object:
@@ -418,19 +416,10 @@ def _claimed(store: MemoryStore, address: str, fingerprint: bytes) -> object:
 
 def calls_of(action: Callable[[], object]) -> int:
     """Count the Python functions that `action` calls."""
-    calls = 0
-
-    def count(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
+    profile = cProfile.Profile(builtins=False)
+    with profile:
         action()
-    finally:
-        sys.setprofile(before)
-    return calls
+    return sum(entry.callcount for entry in profile.getstats())
 
 
 def work_at(size: int) -> dict[str, int]:
