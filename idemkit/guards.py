@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from .core import telemetry
-from .core.call import Call, Outcome, Replay
+from .core.call import Call, Outcome, Ran, Replay
 from .core.codecs import codec_for
 from .core.colour import drive, limit
 from .core.ending import (
     Ending,
     concluded,
     failed,
-    fallback_outcome,
     judged,
     opened,
     outcome_of,
@@ -179,15 +178,15 @@ class Guard(ABC):
         return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes)
 
 
-def _value(bound: _Bound, came: Replay | Outcome[Any]) -> Any:
-    if type(came) is Replay:
-        return opened(came.call, came.recorded, bound.codec, bound.policy)
-    return cast("Outcome[Any]", came).value
+def _value(bound: _Bound, came: Replay | Ran) -> Any:
+    if isinstance(came, Ran):
+        return came.value
+    return opened(came.call, came.recorded, bound.codec, bound.policy)
 
 
-def _outcome(bound: _Bound, came: Replay | Outcome[Any]) -> Outcome[Any]:
-    if isinstance(came, Outcome):
-        return came
+def _outcome(bound: _Bound, came: Replay | Ran) -> Outcome[Any]:
+    if isinstance(came, Ran):
+        return came.outcome()
     return outcome_of(came.call, came.recorded, came.kind, bound.codec, bound.policy)
 
 
@@ -226,31 +225,29 @@ class SyncGuard(Guard):
         call = self.identified(bound, args, kwargs, receiver)
         return drive(bound.engine.forget(call, bound.policy))
 
-    def _begin(
-        self, bound: _Bound, call: Call, args: Args, kwargs: Kwargs
-    ) -> Replay | Outcome[Any]:
+    def _begin(self, bound: _Bound, call: Call, args: Args, kwargs: Kwargs) -> Replay | Ran:
         try:
             begun = drive(bound.engine.begin(call, bound.policy))
         except StoreError as error:
             if bound.policy.fallback is None:
                 raise
-            return fallback_outcome(call, bound.policy.fallback(error, *args, **kwargs))
+            return Ran(call, bound.policy.fallback(error, *args, **kwargs), "fallback")
         if type(begun) is Replay:
             return begun
         return self._execute(bound, cast("Execution", begun), args, kwargs)
 
     def _execute(
         self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
-    ) -> Outcome[Any]:
+    ) -> Replay | Ran:
         with execution:
             ending = self._prepare(bound, execution) or self._run(bound, execution, args, kwargs)
             conclusion = drive(bound.engine.settle(execution, ending))
             try:
-                return concluded(execution, ending, conclusion, bound.codec)
+                return concluded(execution, ending, conclusion)
             except Exception as error:
                 if bound.policy.fallback is None or error is not ending.replaceable:
                     raise
-                return stand_in(execution, ending, bound.policy.fallback(error, *args, **kwargs))
+                return stand_in(execution, bound.policy.fallback(error, *args, **kwargs))
             finally:
                 del ending  # its error holds this frame, which must not hold it
 
@@ -304,34 +301,32 @@ class AsyncGuard(Guard):
         call = self.identified(bound, args, kwargs, receiver)
         return await bound.engine.forget(call, bound.policy)
 
-    async def _begin(
-        self, bound: _Bound, call: Call, args: Args, kwargs: Kwargs
-    ) -> Replay | Outcome[Any]:
+    async def _begin(self, bound: _Bound, call: Call, args: Args, kwargs: Kwargs) -> Replay | Ran:
         try:
             begun = await bound.engine.begin(call, bound.policy)
         except StoreError as error:
             if bound.policy.fallback is None:
                 raise
             value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
-            return fallback_outcome(call, value)
+            return Ran(call, value, "fallback")
         if type(begun) is Replay:
             return begun
         return await self._execute(bound, cast("Execution", begun), args, kwargs)
 
     async def _execute(
         self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
-    ) -> Outcome[Any]:
+    ) -> Replay | Ran:
         with execution:
             ending = await self._prepare(bound, execution)
             ending = ending or await self._run(bound, execution, args, kwargs)
             conclusion = await bound.engine.settle(execution, ending)
             try:
-                return concluded(execution, ending, conclusion, bound.codec)
+                return concluded(execution, ending, conclusion)
             except Exception as error:
                 if bound.policy.fallback is None or error is not ending.replaceable:
                     raise
                 value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
-                return stand_in(execution, ending, value)
+                return stand_in(execution, value)
             finally:
                 del ending  # likewise
 

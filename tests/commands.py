@@ -48,9 +48,9 @@ def beat(owned: Grant, *, heal: bool = True) -> Beat:
 def completion(owned: Grant, body: bytes = BODY, **more: Any) -> Completion:
     """Return a completion with a value."""
     usual = Completion(owned, Kind.VALUE, "plain", body, "00-ab-cd-01", 60_000, 0, heal=True)
-    return replace(usual, **more)
+    return usual._replace(**more)
 
 
 def release(owned: Grant, **more: Any) -> Release:
     """Return a release after a failure."""
-    return replace(Release(owned, "ValueError"), **more)
+    return Release(owned, "ValueError")._replace(**more)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from ..protocol import Recorded
 
-__all__ = ["Call", "Outcome", "OutcomeKind", "Replay", "new_token"]
+__all__ = ["Call", "Outcome", "OutcomeKind", "Ran", "Replay", "new_token"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -43,6 +43,40 @@ class Call(NamedTuple):
     def key(self) -> str:
         """The key's text: operation, version and digest; never the raw arguments."""
         return self.label + self.address
+
+
+class Ran(NamedTuple):
+    """What the caller whose body ran gets, now that it is settled.
+
+    Args:
+        call: What was asked.
+        value: What the body returned, or what stands in for it.
+        kind: How that came about.
+        attempt: Number of the attempt; 0 where none could begin.
+        ttl: Seconds for which duplicates will be given the value; None if it is not kept.
+        origin: The traceparent of the span around the body, or "".
+    """
+
+    call: Call
+    value: Any
+    kind: OutcomeKind
+    attempt: int = 0
+    ttl: float | None = None
+    origin: str = ""
+
+    def outcome(self) -> Outcome[Any]:
+        """Return it with all that can be said of it, by this process's clock."""
+        now = datetime.now(UTC)
+        return Outcome(
+            value=self.value,
+            kind=self.kind,
+            key=self.call.key,
+            attempt=self.attempt,
+            recorded=self.ttl is not None,
+            created_at=now,
+            expires_at=None if self.ttl is None else now + timedelta(seconds=self.ttl),
+            origin=self.origin or None,
+        )
 
 
 class Replay(NamedTuple):

@@ -6,9 +6,8 @@ what the user gave us: codecs, predicates, hooks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, assert_never
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from ..errors import (
     InDoubtError,
@@ -17,7 +16,7 @@ from ..errors import (
     ResultUnreadableError,
 )
 from ..protocol import Kind
-from .call import Outcome
+from .call import Outcome, Ran, Replay
 from .codecs import DecodeError, decode_error, encode_error
 from .result import Result
 from .verdict import Done, Verdicts
@@ -34,7 +33,6 @@ __all__ = [
     "Ending",
     "concluded",
     "failed",
-    "fallback_outcome",
     "judged",
     "opened",
     "outcome_of",
@@ -46,8 +44,7 @@ __all__ = [
 ERROR_CODEC = "idemkit.error"
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """What a body came to.
 
     Args:
@@ -79,7 +76,7 @@ def returned(execution: Execution, codec: Codec, value: Any) -> Ending:
         keep = execution.policy.record
         return Ending(value) if keep and not keep(value) else _kept_ending(execution, codec, value)
     except Exception as error:  # noqa: BLE001 - the user's predicate, after the body was paid for
-        return replace(_kept_ending(execution, codec, value), error=error)
+        return _kept_ending(execution, codec, value)._replace(error=error)
 
 
 def _kept_ending(execution: Execution, codec: Codec, value: Any) -> Ending:
@@ -213,48 +210,32 @@ def _found(
     )
 
 
-def concluded(
-    execution: Execution, ending: Ending, conclusion: Conclusion, codec: Codec
-) -> Outcome[Any]:
+def concluded(execution: Execution, ending: Ending, conclusion: Conclusion) -> Ran | Replay:
     """Return what the caller whose body ran gets, now that it is settled; or raise it."""
     if conclusion.winner is not None:
-        return _told(
-            execution,
-            outcome_of(execution.call, conclusion.winner, "joined", codec, execution.policy),
-        )
+        execution.outcome = "joined"
+        return Replay(execution.call, conclusion.winner, "joined")
     if ending.error is None:
-        recorded = conclusion.recorded and _kept(ending.result)
-        return _told(
-            execution, _own(execution, ending, ending.value, execution.kind, recorded=recorded)
-        )
+        kept = conclusion.recorded and _kept(ending.result)
+        execution.recorded = kept
+        return _ran(execution, ending.value, execution.kind, execution.ttl if kept else None)
     if ending.replaceable and execution.stale is not None:
-        return _told(
-            execution,
-            outcome_of(execution.call, execution.stale, "fallback", codec, execution.policy),
-        )
+        execution.outcome = "fallback"
+        return Replay(execution.call, execution.stale, "fallback")
     try:
         raise ending.error
     finally:
         del ending  # the error holds this frame, which must not hold it
 
 
-def stand_in(execution: Execution, ending: Ending, value: Any) -> Outcome[Any]:
+def stand_in(execution: Execution, value: Any) -> Ran:
     """Return the answer of the user's fallback, which is never recorded."""
-    return _told(execution, _own(execution, ending, value, "fallback", recorded=False))
+    execution.outcome = "fallback"
+    return _ran(execution, value, "fallback", None)
 
 
-def fallback_outcome(call: Call, value: Any) -> Outcome[Any]:
-    """Return the answer of the user's fallback where the store let nothing begin."""
-    return Outcome(
-        value=value,
-        kind="fallback",
-        key=call.key,
-        attempt=0,
-        recorded=False,
-        created_at=datetime.now(UTC),
-        expires_at=None,
-        origin=None,
-    )
+def _ran(execution: Execution, value: Any, kind: OutcomeKind, ttl: float | None) -> Ran:
+    return Ran(execution.call, value, kind, execution.grant.attempt, ttl, execution.origin)
 
 
 def peeked(
@@ -267,29 +248,6 @@ def peeked(
         return outcome_of(call, recorded, "replayed", codec, policy)
     error = _recorded_error(call, recorded, policy)
     return _found(call, recorded, "failed", None, error)
-
-
-def _own(
-    execution: Execution, ending: Ending, value: Any, kind: OutcomeKind, *, recorded: bool
-) -> Outcome[Any]:
-    now = datetime.now(UTC)
-    ttl = None if ending.result is None or not recorded else ending.result.ttl
-    return Outcome(
-        value=value,
-        kind=kind,
-        key=execution.call.key,
-        attempt=execution.grant.attempt,
-        recorded=recorded,
-        created_at=now,
-        expires_at=None if ttl is None else now + timedelta(seconds=ttl),
-        origin=execution.origin or None,
-    )
-
-
-def _told(execution: Execution, outcome: Outcome[Any]) -> Outcome[Any]:
-    execution.outcome = outcome.kind
-    execution.recorded = outcome.recorded
-    return outcome
 
 
 def _kept(result: Result | None) -> bool:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from ..protocol import Grant, Recorded
+    from ..stores.base import Store
     from .call import Call
     from .ending import Ending
     from .flights import Flight, Landing
@@ -153,7 +154,11 @@ class Engine:
 
     async def _fly(self, visit: _Visit, flight: Flight | None) -> Begun:
         try:
-            return self._arrive(visit, flight, await self._turn(visit))
+            store = self._wiring.store if visit.started is None else self._wiring.timed
+            turn = await claim(store, visit.call.address, visit.command, self._wiring.frame)
+            if isinstance(turn.decision, Running) and visit.policy.patience != 0.0:
+                turn = await self._wait(visit, store, turn)
+            return self._arrive(visit, flight, turn)
         except StoreUnavailableError:
             if visit.policy.on_store_error == "run":
                 return self._unprotected(visit, flight)
@@ -163,14 +168,10 @@ class Engine:
             self._wiring.end(flight)
             raise
 
-    async def _turn(self, visit: _Visit) -> Turn:
-        address, command = visit.call.address, visit.command
-        store = self._wiring.store if visit.started is None else self._wiring.timed
-        turn = await claim(store, address, command, self._wiring.frame)
-        if not isinstance(turn.decision, Running) or visit.policy.patience == 0.0:
-            return turn
+    async def _wait(self, visit: _Visit, store: Store, turn: Turn) -> Turn:
+        address, frame = visit.call.address, self._wiring.frame
         self._refuse_deadlock(visit.call, self._wiring.flights.threads.get(address))
-        return await take_turn(store, address, command, self._wiring.frame, visit.wait(), turn)
+        return await take_turn(store, address, visit.command, frame, visit.wait(), turn)
 
     def _arrive(self, visit: _Visit, flight: Flight | None, turn: Turn) -> Begun:
         decision = turn.decision

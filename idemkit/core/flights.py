@@ -61,6 +61,11 @@ class Flight:
         if self.over:
             bell.ring()
 
+    @property
+    def followed(self) -> bool:
+        """Whether anybody waits for its end."""
+        return bool(self._bells)
+
     def unfollow(self, bell: Bell) -> None:
         """Forget a follower who is tired of waiting."""
         with suppress(ValueError):  # rung meanwhile, from another thread perhaps

@@ -151,12 +151,13 @@ class Keeper:
         sent = self._clock()
         try:
             standings = store.beat([(held.address, held.beat(sent)) for held in renewed])
+            answers = list(zip(renewed, standings, strict=True))
         except Exception as error:  # noqa: BLE001 - whatever a store does, the thread lives on
             _warn_unsent(store, error)
             for held in renewed:  # until the lease really ends there is time for another try
                 held.due = sent + held.interval / 4
             return
-        for held, standing in zip(renewed, standings, strict=True):
+        for held, standing in answers:
             held.due = sent + held.interval
             if standing.lost:
                 self.drop(held)

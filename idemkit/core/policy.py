@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from ..protocol import Durability, Terms
 
@@ -70,6 +70,10 @@ class Policy:
         record: Tells which results are kept; None keeps all.
         record_errors: Exceptions that are outcomes too.
         fallback: Gives a modest answer when the body or the store fails.
+        terms: What of it goes into every claim.
+        patience: Seconds a duplicate waits; None sets no limit.
+        max_seconds: Seconds a body may run; None sets no limit.
+        stale_seconds: `stale_if_error` in seconds.
     """
 
     ttl: TTL = 86_400.0
@@ -87,6 +91,9 @@ class Policy:
     record_errors: tuple[type[BaseException], ...] = ()
     fallback: Callable[..., Any] | None = None
     terms: Terms = field(init=False)
+    patience: float | None = field(init=False)
+    max_seconds: float | None = field(init=False)
+    stale_seconds: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Bring every duration to seconds, and refuse what makes no sense.
@@ -97,13 +104,12 @@ class Policy:
         """
         lease = seconds(self.lease, "lease", least=MIN_LEASE)
         self._set("lease", lease)
-        self._set("stale_if_error", seconds(self.stale_if_error, "stale_if_error"))
+        self._set("stale_seconds", seconds(self.stale_if_error, "stale_if_error"))
         if not callable(self.ttl):
             self._set("ttl", seconds(self.ttl, "ttl"))
-        for name in ("wait", "max_run"):
-            value = getattr(self, name)
-            if value is not None:
-                self._set(name, seconds(value, name))
+        self._set("max_seconds", _at_most(self.max_run, "max_run"))
+        wait = _at_most(self.wait, "wait")
+        self._set("patience", 0.0 if self.on_duplicate == "reject" else wait)
         chosen(self.on_duplicate, "on_duplicate", OnDuplicate)
         chosen(self.on_store_error, "on_store_error", OnStoreError)
         chosen(self.durability, "durability", Durability)
@@ -125,29 +131,16 @@ class Policy:
             durability=self.durability,
         )
 
-    @property
-    def max_seconds(self) -> float | None:
-        """Seconds a body may run; None sets no limit."""
-        return None if self.max_run is None else seconds(self.max_run, "max_run")
-
-    @property
-    def patience(self) -> float | None:
-        """Seconds a duplicate waits; None sets no limit."""
-        if self.on_duplicate == "reject":
-            return 0.0
-        return None if self.wait is None else seconds(self.wait, "wait")
-
-    @property
-    def stale_seconds(self) -> float:
-        """Seconds past its expiry during which an outcome may stand in."""
-        return seconds(self.stale_if_error, "stale_if_error")
-
     def ttl_of(self, call: Call) -> float:
         """Return the seconds for which the outcome of `call` is to be replayed."""
         ttl = self.ttl
         if callable(ttl):
             return seconds(ttl(call), "ttl")
-        return seconds(ttl, "ttl")
+        return cast("float", ttl)  # made one in `__post_init__`
+
+
+def _at_most(limit: Duration | None, name: str) -> float | None:
+    return None if limit is None else seconds(limit, name)
 
 
 def _positive(value: object, name: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..protocol import Completion, Grant, Kind, Recorded
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Conclusion", "Result", "completion", "granted", "unsent"]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A body's outcome in bytes, ready to be recorded; `ttl` and `stale` are seconds."""
 
     kind: Kind
@@ -26,8 +24,7 @@ class Result:
     stale: float
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(NamedTuple):
     """How a completion ended.
 
     Args:

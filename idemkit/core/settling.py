@@ -173,9 +173,10 @@ class Settler:
         self._wiring.flights.threads.pop(execution.address, None)
 
     def _land(self, execution: Execution, result: Result) -> None:
-        if execution.flight is not None:
+        if execution.flight is not None and execution.flight.followed:
             recorded = unsent(execution, result)
             self._wiring.flights.land(execution.flight, recorded, ran=True)
+        self._wiring.end(execution.flight)
 
     async def _finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return await (coroutine if self._wiring.local else self._wiring.frame.finish(coroutine))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -117,7 +116,7 @@ class MemoryStore(Store):
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Apply `protocol.complete`; a body beyond the whole budget is kept as oversized."""
         if len(command.body) + RECORD_OVERHEAD > self.max_bytes:
-            command = replace(command, kind=Kind.OVERSIZED, body=b"")
+            command = command._replace(kind=Kind.OVERSIZED, body=b"")
         return self._apply(address, protocol.complete, command)
 
     async def release(self, address: str, command: Release, /) -> Standing:

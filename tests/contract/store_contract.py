@@ -409,7 +409,7 @@ class StoreContract:
 
     def test_lost_claim_is_healed_by_its_completion(self, door: Door) -> None:
         """An outcome is recorded although the store has lost the claim."""
-        owned = replace(door.own(at="elsewhere"), attempt=3, abandoned=1)
+        owned = door.own(at="elsewhere")._replace(attempt=3, abandoned=1)
         assert Standing.HEALED == door.complete(owned, heal=True)
         assert (BODY, 3) == (done(door).recorded.body, done(door).recorded.attempt)
 
@@ -532,7 +532,7 @@ class StoreContract:
     def test_beat_renews_the_lease(self, door: Door) -> None:
         """An owner that beats is not taken over."""
         owned = door.own(lease=1)
-        long = replace(owned, terms=replace(owned.terms, lease=30_000))
+        long = owned._replace(terms=replace(owned.terms, lease=30_000))
         assert Standing.HELD == door.beat(long)
         door.wait(5)
         assert isinstance(door.claim(OTHER), Running)

@@ -2,19 +2,18 @@
 
 import contextlib
 import weakref
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from idemkit.core.codecs import PickleCodec, TypedCodec, encode_error
+from idemkit.core.call import Outcome, Ran, Replay
+from idemkit.core.codecs import PickleCodec, encode_error
 from idemkit.core.ending import (
     ERROR_CODEC,
     Ending,
     concluded,
     failed,
-    fallback_outcome,
     judged,
     opened,
     outcome_of,
@@ -40,8 +39,8 @@ MOMENT = 1_700_000_000_000
 RECORDED = Recorded(
     Kind.VALUE, CODEC.name, CODEC.encode([1, 2]), "00-ab-cd-01", 3, MOMENT, MOMENT + 60_000, MOMENT
 )
-DECLINED = replace(
-    RECORDED, kind=Kind.ERROR, codec=ERROR_CODEC, body=encode_error(ValueError("declined"))
+DECLINED = RECORDED._replace(
+    kind=Kind.ERROR, codec=ERROR_CODEC, body=encode_error(ValueError("declined"))
 )
 KEEPS_ERRORS = Policy(record_errors=(ValueError,))
 
@@ -54,6 +53,12 @@ class ProbeError(Exception):
 def owner(sync_world: World) -> Process:
     """Return a process that may run bodies."""
     return sync_world.process()
+
+
+def ran(came: Ran | Replay) -> Outcome[Any]:
+    """Return what the caller of a body that ran is told."""
+    assert isinstance(came, Ran)
+    return came.outcome()
 
 
 def running(owner: Process, **settings: Any) -> Execution:
@@ -218,15 +223,15 @@ def test_recorded_error_of_an_unknown_type_keeps_name_and_text() -> None:
 def test_result_that_was_not_kept_is_unavailable(kind: Kind) -> None:
     """A duplicate learns that it ran, and runs nothing."""
     with pytest.raises(ResultUnavailableError, match=f"its result was {kind}"):
-        opened(CALL, replace(RECORDED, kind=kind), CODEC, Policy())
+        opened(CALL, RECORDED._replace(kind=kind), CODEC, Policy())
 
 
 @pytest.mark.parametrize(
     ("recorded", "why"),
     [
-        (replace(RECORDED, body=b"\xc1"), "cannot be read"),
-        (replace(RECORDED, codec=PickleCodec.name), "was written by codec"),
-        (replace(DECLINED, body=b"\xc1"), "cannot be read"),
+        (RECORDED._replace(body=b"\xc1"), "cannot be read"),
+        (RECORDED._replace(codec=PickleCodec.name), "was written by codec"),
+        (DECLINED._replace(body=b"\xc1"), "cannot be read"),
     ],
     ids=["damaged", "another codec", "damaged error"],
 )
@@ -251,7 +256,7 @@ def test_outcome_of_a_replay_is_dated_by_the_store() -> None:
 
 def test_outcome_without_a_span_has_no_origin() -> None:
     """Nobody listened, so there is nothing to link to."""
-    recorded = replace(RECORDED, origin="")
+    recorded = RECORDED._replace(origin="")
     assert outcome_of(CALL, recorded, "replayed", CODEC, Policy()).origin is None
 
 
@@ -282,7 +287,7 @@ def test_recorded_value_is_the_callers(owner: Process) -> None:
     """The first caller gets its own object, and is told that it is kept."""
     value: list[int] = []
     execution = running(owner, ttl=60)
-    outcome = concluded(execution, returned(execution, CODEC, value), Conclusion(True), CODEC)
+    outcome = ran(concluded(execution, returned(execution, CODEC, value), Conclusion(True)))
     assert value is outcome.value
     assert ("executed", True, timedelta(minutes=1)) == (
         outcome.kind,
@@ -305,7 +310,7 @@ def test_value_that_is_not_kept_is_the_callers_all_the_same(
     """A value that was paid for is never thrown away; the caller is told that it is not kept."""
     execution = running(owner, **settings)
     ending = returned(execution, CODEC, "")
-    outcome = concluded(execution, ending, Conclusion(recorded), CODEC)
+    outcome = ran(concluded(execution, ending, Conclusion(recorded)))
     assert ("", False, None) == (outcome.value, outcome.recorded, outcome.expires_at)
 
 
@@ -313,15 +318,15 @@ def test_winners_value_is_everybodys(owner: Process) -> None:
     """Whoever lost its claim returns what the winner recorded."""
     execution = running(owner)
     conclusion = Conclusion(True, winner=RECORDED)
-    outcome = concluded(execution, returned(execution, CODEC, "mine"), conclusion, CODEC)
-    assert ("joined", [1, 2]) == (outcome.kind, outcome.value)
+    came = concluded(execution, returned(execution, CODEC, "mine"), conclusion)
+    assert Replay(execution.call, RECORDED, "joined") == came
 
 
 def test_failure_is_raised_as_it_was(owner: Process) -> None:
     """A body's own exception passes through untouched."""
     execution, error = running(owner), ProbeError()
     with pytest.raises(ProbeError) as caught:
-        concluded(execution, failed(execution, error), Conclusion(False), CODEC)
+        concluded(execution, failed(execution, error), Conclusion(False))
     assert error is caught.value
 
 
@@ -330,7 +335,7 @@ def test_failure_is_not_kept_alive_by_its_own_traceback(owner: Process) -> None:
     execution, error = running(owner), ProbeError()
     alive = weakref.ref(error)
     with contextlib.suppress(ProbeError):
-        concluded(execution, failed(execution, error), Conclusion(recorded=False), CODEC)
+        concluded(execution, failed(execution, error), Conclusion(recorded=False))
     del error
     assert alive() is None
 
@@ -341,27 +346,27 @@ def test_stale_outcome_stands_in_for_a_failure(sync_world: World) -> None:
     owner.complete(running(owner, **settings), "yesterday's")
     sync_world.clock.advance(2)
     execution = running(owner, **settings)
-    outcome = concluded(execution, failed(execution, ProbeError()), Conclusion(False), TypedCodec())
-    assert ("fallback", "yesterday's") == (outcome.kind, outcome.value)
+    came = concluded(execution, failed(execution, ProbeError()), Conclusion(False))
+    assert Replay(execution.call, cast("Recorded", execution.stale), "fallback") == came
 
 
 def test_span_ends_with_what_the_caller_was_told(owner: Process) -> None:
     """The execution remembers its outcome for whoever closes its span."""
     execution = running(owner)
-    concluded(execution, returned(execution, CODEC, 1), Conclusion(True), CODEC)
+    concluded(execution, returned(execution, CODEC, 1), Conclusion(True))
     assert ("executed", True) == (execution.outcome, execution.recorded)
 
 
 def test_fallback_stands_in_unrecorded(owner: Process) -> None:
     """A modest answer is marked as one and never kept."""
     execution = running(owner)
-    outcome = stand_in(execution, failed(execution, ProbeError()), "sorry")
+    outcome = stand_in(execution, "sorry").outcome()
     assert ("sorry", "fallback", False) == (outcome.value, outcome.kind, outcome.recorded)
 
 
 def test_fallback_without_a_store_is_no_attempt() -> None:
     """Where nothing could begin, the fallback is attempt zero of nothing."""
-    outcome = fallback_outcome(CALL, "sorry")
+    outcome = Ran(CALL, "sorry", "fallback").outcome()
     assert ("sorry", "fallback", 0, None) == (
         outcome.value,
         outcome.kind,

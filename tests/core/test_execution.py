@@ -5,7 +5,6 @@ import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -251,7 +250,7 @@ def test_new_claim_of_the_same_call_is_valid(owner: Process) -> None:
     """Whoever gets its claim back goes on under that."""
     execution, now = owner.execution(), owner.world.clock()
     execution.answered(Standing.HELD, now - 60)
-    execution.regranted(replace(execution.grant, attempt=3), now)
+    execution.regranted(execution.grant._replace(attempt=3), now)
     assert (True, 3) == (execution.valid(), execution.grant.attempt)
 
 

@@ -465,7 +465,7 @@ def test_16_event_loop_closed_before_completion(scene: Scene, collected: bool) -
     if collected:
         del task
         gc.collect()
-    outcome = asyncio.run(work.outcome(7))
+    outcome = Caller(lambda: asyncio.run(work.outcome(7))).result()
     task = None
     gc.collect()
     assert ("paid", "recovered", [1, 2]) == (outcome.value, outcome.kind, runs.attempts)

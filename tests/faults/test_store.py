@@ -227,7 +227,7 @@ def test_32_full_server_refuses_claims_and_takes_completions(
         full()
         return f"paid {amount}"
 
-    first = make(far.application(), body)
+    first = make(far.application(lease=1), body)
     other = far.application().idempotent(name="other")(noting(runs))
     with pytest.raises(StoreFullError):
         other(7)

@@ -238,7 +238,7 @@ def epoch_from_the_clock(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(record: Record | None, command: Claim, now: int, **more: int) -> object:
         answer, taken = right(record, command, now, **more)
-        return replace(answer, epoch=now), replace(taken, epoch=now)
+        return answer._replace(epoch=now), replace(taken, epoch=now)
 
     patch.setattr(rules, "_take", wrong)
 
@@ -250,7 +250,7 @@ def epoch_that_stays(patch: pytest.MonkeyPatch) -> None:
     def wrong(record: Record | None, command: Claim, now: int, **more: int) -> object:
         answer, taken = right(record, command, now, **more)
         epoch = taken.epoch if record is None else record.epoch
-        return replace(answer, epoch=epoch), replace(taken, epoch=epoch)
+        return answer._replace(epoch=epoch), replace(taken, epoch=epoch)
 
     patch.setattr(rules, "_take", wrong)
 
@@ -329,7 +329,7 @@ def healing_without_a_lease(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(world: World, sent: Sent) -> object:
         hasty = {"heal": True} if isinstance(sent.command, Beat | Completion) else {}
-        command = replace(sent.command, **hasty) if hasty else sent.command
+        command = sent.command._replace(**hasty) if hasty else sent.command
         return right(world, replace(sent, command=command))
 
     patch.setattr(World, "process", wrong)

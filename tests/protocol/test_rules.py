@@ -45,7 +45,7 @@ OUTCOME = Recorded(
     expires_at=NOW + 50_000,
     gone_at=NOW + 80_000,
 )
-STALE = replace(OUTCOME, expires_at=NOW)
+STALE = OUTCOME._replace(expires_at=NOW)
 
 RUNNING = Record(
     State.RUNNING,
@@ -103,12 +103,12 @@ def completion(**changes: Any) -> Completion:
     usual = Completion(
         GRANT, Kind.VALUE, "plain", b"body", "00-ab-cd-01", ttl=50_000, stale=30_000, heal=False
     )
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 def done_now(attempt: int) -> Recorded:
     """Return the outcome that `completion` leaves."""
-    return replace(OUTCOME, attempt=attempt, completed_at=NOW)
+    return OUTCOME._replace(attempt=attempt, completed_at=NOW)
 
 
 # ------------------------------------------------------------------------------- claim
@@ -232,14 +232,14 @@ def test_stand_in_is_carried_along(record: Record, abandoned: int) -> None:
 @pytest.mark.parametrize("record", [ABANDONED, FAILED])
 def test_stand_in_is_dropped_when_gone(record: Record) -> None:
     """On the millisecond at which it goes, an outcome no longer stands in."""
-    gone = replace(STALE, gone_at=NOW)
+    gone = STALE._replace(gone_at=NOW)
     answer, after = claim(replace(record, recorded=gone), CLAIM, NOW)
     assert (None, None) == (answer.stale, after and after.recorded)  # type: ignore[union-attr]
 
 
 def test_resumed_claim_drops_a_stand_in_that_has_gone() -> None:
     """A claim that is sent again does not bring back what is too old."""
-    answer, _ = claim(replace(own(RUNNING), recorded=replace(STALE, gone_at=NOW)), CLAIM, NOW)
+    answer, _ = claim(replace(own(RUNNING), recorded=STALE._replace(gone_at=NOW)), CLAIM, NOW)
     assert Acquired(500, 2, 1) == answer
 
 
@@ -442,7 +442,7 @@ def test_release_in_doubt_does_not_poison() -> None:
         answer, record = claim(record, Claim(b"%d" % number, b"print", TERMS), NOW)
         assert isinstance(answer, Acquired), answer
         counts.append(answer.abandoned)
-        grant = replace(GRANT, token=b"%d" % number)
+        grant = GRANT._replace(token=b"%d" % number)
         _, record = release(record, Release(grant, "SystemExit", in_doubt=True), NOW)
     assert [0, 1, 1, 1, 1, 1, 1] == counts
 
@@ -459,7 +459,7 @@ def test_failures_do_not_poison() -> None:
     record = None
     for number in range(100):
         _, record = claim(record, Claim(b"%d" % number, b"print", TERMS), NOW)
-        grant = replace(GRANT, token=b"%d" % number)
+        grant = GRANT._replace(token=b"%d" % number)
         _, record = release(record, Release(grant, "OSError"), NOW)
     answer, _ = claim(record, CLAIM, NOW)
     assert Acquired(NOW + 100, 101, 0) == answer

@@ -1,7 +1,6 @@
 """Tests of `idemkit.protocol.values`."""
 
 from collections.abc import Hashable
-from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -37,30 +36,31 @@ VALUES = [
     Release(GRANT, "ValueError"),
     OUTCOME,
     Record(State.DONE, b"t", b"f", 1, 1, 0, 2, 4, OUTCOME),
+    Claim(b"t", b"f", TERMS),
     Acquired(1, 1, 0),
+    Done(OUTCOME, 1),
     Running(1, 5),
     InDoubt(1, 5),
     Poisoned(5),
     Reused(State.DONE),
 ]
-TUPLES = [Claim(b"t", b"f", TERMS), Done(OUTCOME, 1)]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_value_is_frozen(value: object) -> None:
     """A value cannot be changed."""
-    name = next(iter(type(value).__dataclass_fields__))  # type: ignore[attr-defined]
-    with pytest.raises(FrozenInstanceError):
+    name = type(value).__match_args__[0]  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError):  # which is what FrozenInstanceError is, too
         setattr(value, name, None)
 
 
-@pytest.mark.parametrize("value", [*VALUES, *TUPLES], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_value_has_no_room_for_more(value: object) -> None:
     """A value is slotted: small, and without attributes that nobody declared."""
     assert not hasattr(value, "__dict__")
 
 
-@pytest.mark.parametrize("value", [*VALUES, *TUPLES], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_value_is_hashable(value: object) -> None:
     """A value can be a key."""
     assert isinstance(value, Hashable)

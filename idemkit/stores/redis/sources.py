@@ -156,7 +156,7 @@ def _build(kind: Any, settings: Mapping[str, Any], **ours: Any) -> Any:
     # Two commands per connection would tell the server which library this is, three with RESP3:
     # no reply here needs that, and a crowd of short-lived workers connects often.
     names = ("driver_info",) if "driver_info" in known else ("lib_name", "lib_version")
-    return kind(**given, **ours, **dict.fromkeys(names), protocol=2)
+    return kind(**given | ours | dict.fromkeys(names), protocol=2)
 
 
 def _parameters(kind: type) -> frozenset[str]:
