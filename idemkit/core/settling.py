@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import random
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ..errors import StoreError, StoreUnavailableError
+from ..errors import IdempotencyError, StoreError, StoreUnavailableError
 from ..protocol import Acquired, Claim, Done, Release, Running, Standing, retry_delay
 from . import telemetry
 from .colour import drive
@@ -16,7 +17,7 @@ from .refusals import in_progress
 from .result import Conclusion, Result, completion, granted, unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from ..stores.base import Store
     from .ending import Ending
@@ -60,7 +61,7 @@ class Settler:
         if not execution.ours:
             self._land(execution, result)
             return Conclusion(recorded=False)
-        return await self._finish(self._complete(execution, result))
+        return await self._finish(partial(self._complete, execution, result))
 
     async def _complete(self, execution: Execution, result: Result) -> Conclusion:
         try:
@@ -133,7 +134,7 @@ class Settler:
         """Give the claim back, to the end, whatever happens to the caller meanwhile."""
         execution.settled = True
         if execution.ours:
-            await self._finish(self._release(execution, error, in_doubt=in_doubt))
+            await self._finish(partial(self._release, execution, error, in_doubt=in_doubt))
         else:
             self._wiring.end(execution.flight)
 
@@ -178,8 +179,20 @@ class Settler:
             self._wiring.flights.land(execution.flight, recorded, ran=True)
         self._wiring.end(execution.flight)
 
-    async def _finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return await (coroutine if self._wiring.local else self._wiring.frame.finish(coroutine))
+    async def _finish(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do `work`; if the caller is stopped on the way, do it again, to the end.
+
+        Nobody can tell how far the first try got, and every command may be sent twice. A task of
+        its own from the start would need no second try, and cost every execution 10 µs.
+        """
+        try:
+            return await work()
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException:  # cancelled, or interrupted
+            with suppress(IdempotencyError):
+                await self._wiring.frame.finish(work())
+            raise
 
     async def _pause(self, attempt: int) -> None:
         await self._wiring.frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
