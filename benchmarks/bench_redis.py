@@ -84,5 +84,7 @@ async def _async_rows(server: Server) -> list[Row]:
     return [
         Row(f"replay, Valkey, {TASKS} tasks at once", replay[0], "GET", replay[1], bar=0.35),
         Row(f"the same of one key, {TASKS} tasks at once", same[0], "GET", same[1], bar=0.35),
-        Row(f"first call, Valkey, {TASKS} tasks at once", first[0], "GET + SET", first[1], bar=0.45),
+        Row(
+            f"first call, Valkey, {TASKS} tasks at once", first[0], "GET + SET", first[1], bar=0.45
+        ),
     ]

@@ -1,4 +1,4 @@
-"""A row of the table, and how both of its sides are timed: in turns, so that they share the noise."""
+"""A row of the table, and how its sides are timed: in turns, so that they share the noise."""
 
 from __future__ import annotations
 

@@ -13,10 +13,9 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         while words := self.request.recv(1 << 16):
-            if b"INFO\r\n" in words and b"SETINFO" not in words:
-                self.request.sendall(b"$%d\r\n%b\r\n" % (len(ANSWER), ANSWER))
-            else:
-                self.request.sendall(b"-ERR unknown command\r\n" * words.count(b"*"))
+            asked = b"INFO\r\n" in words
+            answer = b"$%d\r\n%b\r\n" % (len(ANSWER), ANSWER)
+            self.request.sendall(answer if asked else b"-ERR unknown command\r\n")
 
 
 class _Server(socketserver.ThreadingTCPServer):

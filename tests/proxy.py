@@ -25,6 +25,7 @@ class Proxy:
         self._refusing = False
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
+        self._cut_off: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def drop_requests(self, count: int, *, containing: bytes = b"") -> None:
@@ -42,9 +43,10 @@ class Proxy:
     def cut(self) -> None:
         """Cut every connection that is open now."""
         with self._lock:
-            cutting, self._sockets = self._sockets, []
+            cutting, self._cut_off = self._sockets, self._cut_off + self._sockets
+            self._sockets = []
         for end in cutting:
-            _close(end)
+            _shut(end)
 
     def refuse(self, refusing: bool) -> None:
         """Cut every connection and let none through, or let them through again."""
@@ -53,8 +55,11 @@ class Proxy:
 
     def close(self) -> None:
         """Cut everything and accept nothing more."""
-        _close(self._listener)
+        _shut(self._listener)
+        self._listener.close()
         self.cut()
+        for end in self._cut_off:
+            end.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -64,7 +69,7 @@ class Proxy:
 
     def _join(self, client: socket.socket) -> None:
         if self._refusing:
-            _close(client)
+            client.close()
             return
         server = socket.create_connection(("127.0.0.1", self._target))
         with self._lock:
@@ -80,8 +85,10 @@ class Proxy:
                     target.sendall(chunk)
                 elif self._cut_instead:
                     break
-        _close(source)
-        _close(target)
+        # Not closed: the pump of the other direction may be about to read from them, and must not
+        # come upon a new connection that was given the same file number.
+        _shut(source)
+        _shut(target)
 
     def _passes(self, kind: str, chunk: bytes) -> bool:
         with self._lock:
@@ -91,10 +98,9 @@ class Proxy:
             return False
 
 
-def _close(end: socket.socket) -> None:
+def _shut(end: socket.socket) -> None:
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
-    end.close()
 
 
 @contextmanager

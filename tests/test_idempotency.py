@@ -111,6 +111,16 @@ def closed(scene: Any) -> list[str]:
     return store.sent
 
 
+def test_open_checks_the_store() -> None:
+    """`open` asks the store now what it would else be asked at the first call."""
+    assert ["open"] == closed(lambda idem: idem.open())
+
+
+def test_aopen_checks_the_store() -> None:
+    """`aopen` does so from an event loop."""
+    assert ["open"] == closed(lambda idem: asyncio.run(idem.aopen()))
+
+
 def test_close_closes_the_store() -> None:
     """`close` gives the store's connections back."""
     assert ["close"] == closed(lambda idem: idem.close())

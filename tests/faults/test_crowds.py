@@ -1,7 +1,6 @@
 """Two hundred duplicates at once, in tasks, threads and processes: one runs, all get its value."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
@@ -68,9 +67,7 @@ def test_two_hundred_threads_behind_one_that_runs(scene: Scene) -> None:
 
 
 @pytest.mark.slow
-def test_eight_processes_of_twenty_five_tasks(
-    live: Far, record_property: Callable[[str, object], None]
-) -> None:
+def test_eight_processes_of_twenty_five_tasks(live: Far) -> None:
     """So do processes, at less than a command for every two callers."""
     with ExitStack() as stack:
         crowd = [stack.enter_context(child("crowd", **live.stage())) for _ in range(PROCESSES)]
@@ -85,8 +82,8 @@ def test_eight_processes_of_twenty_five_tasks(
     assert [{"ready": True}] * PROCESSES == ready
     assert (["paid"] * PROCESSES * CROWD, 1) == (values, sum(each["runs"] for each in told))
     assert commands <= 80
-    record_property("commands", commands)
-    record_property("seconds for the last of a call of 1 s", max(each["took"] for each in told))
+    # The call takes 1 s, and the last caller some hundredths more; a machine under load may vary.
+    assert max(each["took"] for each in told) < 5
 
 
 def commands_of_clients(server: Server) -> int:

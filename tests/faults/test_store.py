@@ -231,7 +231,7 @@ def test_32_full_server_refuses_claims_and_takes_completions(
     other = far.application().idempotent(name="other")(noting(runs))
     with pytest.raises(StoreFullError):
         other(7)
-    replay = charge(far.application(), noting(runs)).outcome(7)
+    replay = charge(far.application(on_duplicate="reject"), noting(runs)).outcome(7)
     assert (True, "replayed", "paid 7", []) == (
         first.recorded,
         replay.kind,

@@ -2,8 +2,10 @@
 
 import pytest
 
+from idemkit import stores
 from idemkit.core.colour import drive
 from idemkit.stores import Store
+from idemkit.stores.redis import RedisStore
 
 
 class Bare(Store):
@@ -11,6 +13,17 @@ class Bare(Store):
 
     name = "bare"
     colour = "any"
+
+
+def test_redis_store_is_offered_beside_the_others() -> None:
+    """It is loaded for who asks for it."""
+    assert RedisStore is stores.RedisStore
+
+
+def test_no_other_store_is_offered() -> None:
+    """What is not there is missed as on any module."""
+    with pytest.raises(AttributeError, match="has no attribute 'MongoStore'"):
+        stores.MongoStore  # noqa: B018 - the look is the test
 
 
 def test_one_face_for_all() -> None:

@@ -75,6 +75,13 @@ def test_redis(url: str) -> None:
     assert isinstance(store_from_url(url), RedisStore)
 
 
+@pytest.mark.parametrize("scheme", ["redis+cluster", "redis+sentinel"])
+def test_topology_that_is_not_supported_yet(scheme: str) -> None:
+    """It is known, and said to come, rather than taken for a slip of the pen."""
+    with pytest.raises(ValueError, match="not supported yet"):
+        store_from_url(f"{scheme}://127.0.0.1")
+
+
 @pytest.mark.parametrize(
     ("url", "scheme"),
     [("mongodb://host", "mongodb"), ("", ""), ("memory", ""), ("memory:", ""), ("host:6379", "")],
