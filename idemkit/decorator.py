@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from types import FunctionType, MethodType
@@ -287,6 +286,8 @@ def _default_name(inner: Any) -> str:
 def _refuse_unknown(options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in _OPTIONS:
+            import difflib  # noqa: PLC0415 - for slips of the pen only
+
             close = difflib.get_close_matches(name, _OPTIONS, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             message = f"idempotent() takes no option {name!r}{hint}"

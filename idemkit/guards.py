@@ -175,7 +175,7 @@ class Guard(ABC):
         attributes = None
         if guarded.attributes is not None and telemetry.active():
             attributes = telemetry.attributes_from(guarded.attributes, *args, **kwargs)
-        return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes)
+        return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes, args, kwargs)
 
 
 def _value(bound: _Bound, came: Replay | Ran) -> Any:
@@ -263,11 +263,14 @@ class SyncGuard(Guard):
     def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
         try:
             value = self.guarded.function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - raised again once it is settled
+            return failed(execution, error)
+        try:
             for effect in self.guarded.effects:
                 effect(value)
             return returned(execution, bound.codec, value)
-        except BaseException as error:  # noqa: BLE001 - raised again once it is settled
-            return failed(execution, error)
+        except BaseException as error:  # noqa: BLE001 - an effect's error is no outcome of the body
+            return Ending(error=error)
 
 
 class AsyncGuard(Guard):
@@ -349,13 +352,18 @@ class AsyncGuard(Guard):
         try:
             body = self.guarded.function(*args, **kwargs)
             value = await limit(body, execution.policy.max_seconds)
+        except GeneratorExit:
+            raise  # likewise
+        except BaseException as error:  # noqa: BLE001 - raised again once it is settled
+            return failed(execution, error)
+        try:
             for effect in self.guarded.effects:
                 await _awaited(effect(value))
             return returned(execution, bound.codec, value)
         except GeneratorExit:
             raise  # likewise
-        except BaseException as error:  # noqa: BLE001 - raised again once it is settled
-            return failed(execution, error)
+        except BaseException as error:  # noqa: BLE001 - an effect's error is no outcome of the body
+            return Ending(error=error)
 
 
 async def _awaited(value: Any) -> Any:

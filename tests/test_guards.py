@@ -35,12 +35,13 @@ from idemkit import (
     StoreUnavailableError,
     Unknown,
 )
+from idemkit.core.call import Call
 from idemkit.core.colour import drive
 from idemkit.core.telemetry import discovery
 from idemkit.protocol import Situation, classify
 from tests.doors import Body, Door
 from tests.servers import wait_until
-from tests.stand_ins import request_lost
+from tests.stand_ins import raising, request_lost
 
 TENANT: ContextVar[str] = ContextVar("tenant", default="nobody")
 
@@ -699,6 +700,41 @@ def test_effects_happen_once(door: Door) -> None:
     for _ in range(3):
         door.run(pay(5))
     assert [5, 1] == told
+
+
+def test_error_of_an_effect_is_no_outcome(door: Door) -> None:
+    """Errors that are outcomes are those of the body; an effect's are never recorded."""
+
+    def mail(_: object) -> None:
+        message = "no mail today"
+        raise ValueError(message)
+
+    pay = door.guard(Body().pay, effects=[mail], record_errors=[ValueError])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no mail today"):
+            door.run(pay(1))
+    assert None is door.run(pay.peek(1))
+
+
+def test_hooks_see_the_arguments(door: Door) -> None:
+    """A callable ttl may look at the arguments of the call."""
+    seen: list[Call] = []
+
+    def ttl(call: Call) -> float:
+        seen.append(call)
+        return 60
+
+    door.run(door.guard(Body().pay, ttl=ttl)(1, note="thanks"))
+    assert [((1,), {"note": "thanks"})] == [(call.args, call.kwargs) for call in seen]
+
+
+def test_error_of_idemkit_carries_the_key(door: Door) -> None:
+    """Whoever handles an error can look its call up."""
+    pay = door.guard(Body().pay)
+    door.store.suffer("claim", raising(StoreUnavailableError("gone")))
+    with pytest.raises(StoreUnavailableError) as caught:
+        door.run(pay(1))
+    assert pay.key(1) == caught.value.key
 
 
 def test_failing_effect_fails_the_call(door: Door) -> None:

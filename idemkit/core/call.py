@@ -6,6 +6,7 @@ import itertools
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Call(NamedTuple):
         address: Digest of namespace, operation, version and key; where the record is kept.
         fingerprint: Digest of the payload; empty where the key says everything.
         attributes: What the user's telemetry hook says of it, if anybody listens.
+        args: The positional arguments as the caller passed them, for hooks that look at the call.
+        kwargs: The keyword arguments, likewise.
     """
 
     operation: str
@@ -38,6 +41,12 @@ class Call(NamedTuple):
     address: str
     fingerprint: bytes
     attributes: Mapping[str, Any] | None = None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        # Without its arguments, which are nobody's to print.
+        return f"<Call {self.key}>"
 
     @property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from ..errors import (
+    IdempotencyError,
     InDoubtError,
     ResultNotSerializableError,
     ResultUnavailableError,
@@ -92,6 +93,8 @@ def _kept_ending(execution: Execution, codec: Codec, value: Any) -> Ending:
 
 def failed(execution: Execution, error: BaseException) -> Ending:
     """Return the ending of a body that raised `error`."""
+    if isinstance(error, IdempotencyError) and error.key is None:
+        error.key = execution.call.key
     if not isinstance(error, execution.policy.record_errors):
         return Ending(error=error)
     body = encode_error(error)

@@ -159,7 +159,8 @@ class Engine:
             if isinstance(turn.decision, Running) and visit.policy.patience != 0.0:
                 turn = await self._wait(visit, store, turn)
             return self._arrive(visit, flight, turn)
-        except StoreUnavailableError:
+        except StoreUnavailableError as error:
+            error.key = visit.call.key
             if visit.policy.on_store_error == "run":
                 return self._unprotected(visit, flight)
             self._wiring.end(flight)

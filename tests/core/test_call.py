@@ -14,6 +14,13 @@ def test_key_is_operation_version_and_digest() -> None:
     assert "shop.pay@2:5eed" == Call("shop.pay", "shop.pay@2:", "5eed", b"payload").key
 
 
+def test_call_does_not_print_its_arguments() -> None:
+    """Hooks may look at the arguments; a log that shows the call shows none of them."""
+    call = Call("shop.pay", "shop.pay@2:", "5eed", b"payload", None, ("secret",), {"card": "4111"})
+    assert (("secret",), {"card": "4111"}) == (call.args, call.kwargs)
+    assert "<Call shop.pay@2:5eed>" == repr(call)
+
+
 def test_tokens_differ() -> None:
     """No two calls of a process share a token."""
     assert 1000 == len({new_token() for _ in range(1000)})

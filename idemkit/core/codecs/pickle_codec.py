@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["IdemkitSecurityWarning", "PickleCodec"]
 
-import pickle
 import warnings
 from typing import Any
 
@@ -46,6 +45,8 @@ class PickleCodec:
         Raises:
             EncodeError: pickle cannot take the result.
         """
+        import pickle  # noqa: PLC0415 - 3 ms that only its users need pay
+
         try:
             return pickle.dumps(value, protocol=5)
         except Exception as error:  # pickle, and `__reduce__` of the value, raise anything
@@ -60,6 +61,8 @@ class PickleCodec:
         Raises:
             DecodeError: The bytes are no pickle, or their classes are gone.
         """
+        import pickle  # noqa: PLC0415 - likewise
+
         try:
             return pickle.loads(body)  # noqa: S301  # the user opted in
         except Exception as error:
