@@ -255,17 +255,21 @@ class Never:
         yield
 
 
-@pytest.mark.parametrize("place", ["hook", "body"])
+@pytest.mark.parametrize("place", ["hook", "body", "effect"])
 def test_closed_coroutine_leaves_its_claim_in_doubt(place: str) -> None:
     """A coroutine that nobody resumes awaits nothing more; the beat thread gives its claim back."""
     door = Door(None)
 
-    async def ask(_: object) -> None:
+    async def stuck(_: object) -> None:
         await Never()
 
-    @Idempotency(door.memory).idempotent(on_abandoned=ask if place == "hook" else "retry")
+    @Idempotency(door.memory).idempotent(
+        on_abandoned=stuck if place == "hook" else "retry",
+        effects=[stuck] if place == "effect" else [],
+    )
     async def pay(_amount: int) -> None:
-        await Never()
+        if place != "effect":
+            await Never()
 
     async def begin() -> Any:
         coroutine = pay(5)
