@@ -31,7 +31,7 @@ import msgspec
 
 from . import arrays, pydantic_zone
 from .codec_errors import DecodeError, EncodeError
-from .models import Models, qualified_name, restore, state_of
+from .models import Models, is_rebuildable, qualified_name, restore, state_of
 from .paths import path_to
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ _UNNAMED = (
     "name its class in the return annotation (a dataclass, attrs, msgspec or pydantic model, "
     "NamedTuple or Enum), return built-in types, or pass codec="
 )
+_UNSUITABLE = "return built-in types or instances of a dataclass or model, or pass codec="
 _SORTED = frozenset({set, frozenset})
 
 
@@ -195,7 +196,7 @@ class _Writer:
             return node
         signature = self._models.signature(kind)
         if signature is None:
-            raise _RefusedError(value, _UNNAMED)
+            raise _RefusedError(value, _UNNAMED if is_rebuildable(kind) else _UNSUITABLE)
         number = self.signatures.setdefault(signature, len(self.signatures))
         if isinstance(value, Enum):
             return self._member(value, type(value), number)

@@ -461,8 +461,15 @@ def test_what_would_change_is_refused(value: Any, name: str, path: str) -> None:
 
 def test_refusal_says_what_to_do() -> None:
     """The message names type, place and remedy."""
-    with pytest.raises(EncodeError, match=r"Plain at \[0\] cannot .* name its class in the return"):
-        TypedCodec().encode([Plain()])
+    with pytest.raises(EncodeError, match=r"Usage at \[0\] cannot .* name its class in the return"):
+        TypedCodec().encode([Usage(1, 2)])
+
+
+@pytest.mark.parametrize("value", [OrderedDict(a=1), Plain()], ids=["OrderedDict", "Plain"])
+def test_refusal_does_not_advise_what_would_not_help(value: object) -> None:
+    """Naming a class whose state cannot be seen in an annotation changes nothing."""
+    with pytest.raises(EncodeError, match="return built-in types or instances of a dataclass"):
+        TypedCodec().encode([value])
 
 
 def test_zone_from_a_file_is_refused() -> None:
