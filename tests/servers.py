@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 DEADLINE = 20.0
+CALLED_BY_SCRIPTS = frozenset({"time", "hmget", "hset", "hdel", "del", "pexpire", "publish"})
 
 
 def valkey_binary() -> Path:
@@ -114,6 +115,16 @@ class Server:
         """Return how many commands the server has run so far, this question among them."""
         with self.client() as client:
             return int(client.info("stats")["total_commands_processed"])
+
+    def commands_sent(self) -> int:
+        """Return how many commands clients have sent so far, without what scripts call in turn."""
+        with self.client() as client:
+            statistics = client.info("commandstats")
+        return sum(
+            count["calls"]
+            for name, count in statistics.items()
+            if name.removeprefix("cmdstat_") not in CALLED_BY_SCRIPTS
+        )
 
     def connections(self, *, kind: str) -> list[dict[str, Any]]:
         """Return the open connections of a kind (``"normal"``, ``"pubsub"``), but not its own."""

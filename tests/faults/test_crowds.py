@@ -10,13 +10,11 @@ from tests.faults.child import CROWD
 from tests.faults.children import child
 from tests.faults.scene import Far, Scene
 from tests.gauntlet.crowds import DEADLINE, Caller, Pause, at_once
-from tests.servers import Server
 
 DUPLICATES = 200
 PROCESSES = 8
 
 # What the scripts call inside the server, which counts that like any command.
-NESTED = {"del", "hdel", "hgetall", "hmget", "hset", "pexpire", "publish", "time"}
 
 
 def test_two_hundred_tasks(scene: Scene) -> None:
@@ -76,7 +74,7 @@ def test_eight_processes_of_twenty_five_tasks(live: Far) -> None:
         for process in crowd:
             process.go_on()
         told = [process.hear() for process in crowd]
-        commands = commands_of_clients(live.server)
+        commands = live.server.commands_sent()
         assert [0] * PROCESSES == [process.ended() for process in crowd]
     values = [value for process in told for value in process["values"]]
     assert [{"ready": True}] * PROCESSES == ready
@@ -84,11 +82,3 @@ def test_eight_processes_of_twenty_five_tasks(live: Far) -> None:
     assert commands <= 80
     # The call takes 1 s, and the last caller some hundredths more; a machine under load may vary.
     assert max(each["took"] for each in told) < 5
-
-
-def commands_of_clients(server: Server) -> int:
-    """Return how many commands clients have sent, this one's greeting among them."""
-    with server.client() as client:
-        counts = client.info("commandstats")
-    calls = {name.removeprefix("cmdstat_"): count["calls"] for name, count in counts.items()}
-    return sum(count for name, count in calls.items() if name not in NESTED)

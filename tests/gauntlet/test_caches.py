@@ -8,7 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
-import redis
 
 from idemkit import Idempotency
 from tests.gauntlet.crowds import DEADLINE, at_once
@@ -20,7 +19,6 @@ CROWD = 200
 PROCESSES = 8
 KEYS = 40
 MOST_COMMANDS = 80
-CALLED_BY_SCRIPTS = {"hdel", "hmget", "hset", "pexpire", "publish", "time"}
 
 _numbers = itertools.count()
 
@@ -85,16 +83,6 @@ def crew() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def commands_sent(client: redis.Redis) -> int:
-    """Return how many commands clients have sent, without those that scripts call in turn."""
-    statistics = client.info("commandstats")
-    return sum(
-        of_command["calls"]
-        for name, of_command in statistics.items()
-        if name.removeprefix("cmdstat_") not in CALLED_BY_SCRIPTS
-    )
-
-
 def together(
     crew: ProcessPoolExecutor, act: Callable[..., Any], url: str, *words: Any
 ) -> list[tuple[list[str], int]]:
@@ -109,10 +97,9 @@ def test_8_processes_of_25_threads_run_once_in_few_commands(
     crew: ProcessPoolExecutor, server: Server
 ) -> None:
     """200 duplicates over a server run once, get one value and cost it at most 80 commands."""
-    with server.client() as client:
-        before = commands_sent(client)
-        came = together(crew, storm, server.url, CROWD // PROCESSES)
-        commands = commands_sent(client) - before - 1  # our own question
+    before = server.commands_sent()
+    came = together(crew, storm, server.url, CROWD // PROCESSES)
+    commands = server.commands_sent() - before  # our own questions among them
     values = [value for values, _ in came for value in values]
     assert (CROWD, 1, 1) == (len(values), len(set(values)), sum(runs for _, runs in came))
     assert commands <= MOST_COMMANDS
