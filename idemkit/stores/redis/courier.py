@@ -46,6 +46,8 @@ _TRANSIENT: Final = (
     MasterDownError,
     TryAgainError,
 )
+# The same, where redis-py has no class for it: older releases have fewer, and then keep the word.
+_PASSING: Final = ("BUSY ", "CLUSTERDOWN ", "MASTERDOWN ", "TRYAGAIN ")
 
 
 async def ask(port: Port, script: Script, arguments: bytes) -> Any:
@@ -124,7 +126,7 @@ def is_transient(error: Exception) -> bool:
     """Return whether the same command may succeed if it is sent again."""
     if isinstance(error, AuthenticationError):  # a ConnectionError, for redis-py
         return False
-    return isinstance(error, _TRANSIENT) or str(error).startswith("BUSY ")
+    return isinstance(error, _TRANSIENT) or str(error).startswith(_PASSING)
 
 
 def store_error(error: Exception) -> StoreError:
