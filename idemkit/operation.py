@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .core.colour import ASYNC, SYNC, drive, pair
 from .core.engine import Engine
 from .core.flights import Flights
+from .core.forks import in_child
 from .core.lease import keeper
 from .core.policy import SETTINGS, Policy
 from .core.wiring import Wiring
@@ -274,4 +275,4 @@ def _after_fork() -> None:
         configuration._after_fork()  # noqa: SLF001 - our own
 
 
-os.register_at_fork(after_in_child=_after_fork)
+in_child(_after_fork)

@@ -138,10 +138,10 @@ def function_surface(guard: Guard, named: Callable[..., Any]) -> Any:
 
 def method_surface(guard: Guard, named: Callable[..., Any], binding: Binding) -> Any:
     """Return a descriptor around `guard`, which sees what it is called on."""
-    by_class = next(iter(inspect.signature(named).parameters), None) == "cls"
+    first = next(iter(inspect.signature(named).parameters), "")
     if guard.caller == "sync":
-        return _dressed(_Method(guard, binding, by_class=by_class), guard, named)
-    surface = _mark(_AsyncMethod(guard, binding, by_class=by_class))
+        return _dressed(_Method(guard, binding, first=first), guard, named)
+    surface = _mark(_AsyncMethod(guard, binding, first=first))
     vars(surface).update({name: getattr(named, name, None) for name in _CODE})
     return _dressed(surface, guard, named)
 
@@ -229,8 +229,8 @@ class _AsyncBound(_Bound):
 class _Method:
     """A guarded function that was defined in a class body.
 
-    Called without having been bound, it is a static method; or `@classmethod` stands around it
-    and, from Python 3.13 on, only passes the class.
+    Called without having been bound, it is a static method; or something stands around it that
+    only passes what it was called on: `@property`, or `@classmethod` from Python 3.13 on.
     """
 
     __name__: str
@@ -238,10 +238,11 @@ class _Method:
 
     _bound: type[_Bound] = _Bound
 
-    def __init__(self, guard: Guard, binding: Binding, *, by_class: bool) -> None:
+    def __init__(self, guard: Guard, binding: Binding, *, first: str) -> None:
         self._guard = guard
         self._binding = binding
-        self._by_class = by_class
+        self._by_class = first == "cls"
+        self._by_instance = first == "self"
 
     def __get__(self, instance: object | None, owner: type | None = None) -> Any:
         if self._binding == "static":
@@ -274,6 +275,8 @@ class _Method:
         return self.__qualname__
 
     def _called_on(self, args: tuple[Any, ...]) -> Receiver | None:
+        if self._by_instance and args:
+            return "instance"
         return "class" if self._by_class and args and isinstance(args[0], type) else None
 
     def _asked_of(self, args: tuple[Any, ...]) -> Receiver | None:

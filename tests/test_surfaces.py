@@ -7,6 +7,7 @@ import pickle
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -306,3 +307,21 @@ def test_methods_are_pickled_by_name(shipped: type[Family], name: str) -> None:
 def test_bound_methods_are_copied(copied: Callable[[Any], Any]) -> None:
     """A copy of a bound method is one."""
     assert "Family x" == copied(Family().method)("x")
+
+
+def test_property_is_of_its_instance() -> None:
+    """What stands around the method and passes on the instance alone is seen through."""
+    runs: list[str] = []
+
+    @dataclass
+    class Document:
+        title: str
+
+        @property
+        @Idempotency().idempotent
+        def summary(self) -> str:
+            runs.append(self.title)
+            return f"about {self.title}"
+
+    told = [Document("tides").summary, Document("tides").summary, Document("moons").summary]
+    assert (["about tides", "about tides", "about moons"], ["tides", "moons"]) == (told, runs)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
+from .forks import in_child
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -146,4 +148,4 @@ class _Tokens:
 
 
 new_token: Final = _Tokens()
-os.register_at_fork(after_in_child=new_token.renew)
+in_child(new_token.renew)

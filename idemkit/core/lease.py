@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
+
+from .forks import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,5 +217,5 @@ def _warn_unsent(store: Store, error: Exception) -> None:
 keeper: Final = Keeper()
 """The one keeper of this process."""
 
-os.register_at_fork(after_in_child=keeper.after_fork)
+in_child(keeper.after_fork)
 atexit.register(keeper.close)
