@@ -18,7 +18,17 @@ from hypothesis import strategies as st
 
 from idemkit.core.colour import drive
 from idemkit.errors import StoreFullError
-from idemkit.protocol import Acquired, Done, Grant, Kind, Record, Running, Standing, State
+from idemkit.protocol import (
+    Acquired,
+    Done,
+    Grant,
+    Kind,
+    Record,
+    Running,
+    Standing,
+    State,
+    Terms,
+)
 from idemkit.stores import MemoryStore
 from idemkit.stores.memory import RECORD_OVERHEAD, steady_clock
 from tests.commands import BODY, FINGERPRINT, OTHER, beat, claim, completion, grant, release
@@ -35,6 +45,10 @@ class Clock:
     def __call__(self) -> int:
         """Return the time."""
         return self.now
+
+    def pass_by(self, milliseconds: int) -> None:
+        """Let time pass."""
+        self.now += milliseconds
 
 
 @pytest.fixture
@@ -344,6 +358,7 @@ def test_renewed_claims_are_not_swept(clock: Clock) -> None:
 
 # ----------------------------------------------------------------------------- recall
 
+NOBODYS = Grant(b"token of nobody.", b"f", 0, 0, 0, Terms(lease=1_000))
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(["claim", "complete", "release", "forget", "recall", "wait"]),
@@ -377,19 +392,17 @@ def _act(
     fingerprint: bytes,
     amount: int,
 ) -> None:
-    if verb == "wait":
-        clock.now += amount
-    elif verb == "recall":
-        store.recall(address, fingerprint)
-    elif verb == "forget":
-        drive(store.forget(address, amount))
-    elif verb == "claim":
-        _claim_for(store, held, address, fingerprint, amount)
-    elif address in held and verb == "complete":
-        command = completion(held[address], ttl=amount, stale=amount % 3 * 50)
-        drive(store.complete(address, command))
-    elif address in held:
-        drive(store.release(address, release(held[address], retention=amount)))
+    granted = held.get(address, NOBODYS)
+    finished = completion(granted, ttl=amount, stale=amount % 3 * 50, heal=False)
+    actions: dict[str, Callable[[], object]] = {
+        "wait": lambda: clock.pass_by(amount),
+        "recall": lambda: store.recall(address, fingerprint),
+        "forget": lambda: drive(store.forget(address, amount)),
+        "claim": lambda: _claim_for(store, held, address, fingerprint, amount),
+        "complete": lambda: drive(store.complete(address, finished)),
+        "release": lambda: drive(store.release(address, release(granted, retention=amount))),
+    }
+    actions[verb]()
 
 
 def _claim_for(
