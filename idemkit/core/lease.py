@@ -89,12 +89,6 @@ class Keeper:
             if held.due < self._wakes_at or self._dead():
                 self._wake()
 
-    def ensure(self) -> None:
-        """Start the beat thread again if something has killed it."""
-        with self._changed:
-            if self._dead():
-                self._wake()
-
     def drop(self, held: Held) -> None:
         """Renew `held` no more."""
         self._held.pop(id(held), None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-__all__ = ["Done", "NotDone", "Unknown", "Verdict", "Verdicts"]
+__all__ = ["Done", "NotDone", "Unknown", "Verdicts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +31,3 @@ NotDone: Final = Verdicts.NOT_DONE
 
 Unknown: Final = Verdicts.UNKNOWN
 """Nobody can tell: the call stays in doubt, and the caller gets `InDoubtError`."""
-
-Verdict: TypeAlias = Done | Verdicts

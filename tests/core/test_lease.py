@@ -404,17 +404,10 @@ def killed(owner: Owner) -> threading.Thread | None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.parametrize(
-    "notice",
-    [
-        pytest.param(lambda owner: owner.hold(), id="hold"),
-        pytest.param(lambda owner: owner.keeper.ensure(), id="ensure"),
-    ],
-)
-def test_killed_thread_is_started_again(threaded: Owner, notice: Callable[[Owner], object]) -> None:
-    """A thread that something has killed is missed at the next claim, or step."""
+def test_killed_thread_is_started_again(threaded: Owner) -> None:
+    """A thread that something has killed is missed at the next claim."""
     dead = killed(threaded)
-    notice(threaded)
+    threaded.hold()
     thread = threaded.keeper._thread
     assert thread is not dead
     assert thread is not None
@@ -422,16 +415,15 @@ def test_killed_thread_is_started_again(threaded: Owner, notice: Callable[[Owner
 
 
 def test_living_thread_is_left_alone(threaded: Owner) -> None:
-    """Making sure costs nothing where all is well."""
-    threaded.hold()
+    """One thread beats for all claims, however many come."""
+    threaded.hold("first")
     thread = threaded.keeper._thread
-    threaded.keeper.ensure()
+    threaded.hold("second")
     assert thread is threaded.keeper._thread
 
 
 def test_thread_starts_with_the_first_claim(threaded: Owner) -> None:
-    """A process that guards nothing has no thread, however sure somebody wants to be."""
-    threaded.keeper.ensure()
+    """A process that guards nothing has no thread."""
     assert threaded.keeper._thread is None
 
 

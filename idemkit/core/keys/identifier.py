@@ -18,7 +18,7 @@ from .objects import class_name, is_opaque, qualified, state_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Identifier", "Receiver", "Selection", "key_text", "prefix"]
+__all__ = ["Identifier", "Receiver", "Selection", "prefix"]
 
 Receiver: TypeAlias = Literal["instance", "class"]
 Selection: TypeAlias = "Sequence[str] | Callable[..., Any]"
@@ -32,11 +32,6 @@ _SIZE = 16  # bytes of a digest
 def prefix(namespace: str, operation: str, version: str | int) -> bytes:
     """Return the canonical bytes of an operation, with which each of its keys begins."""
     return canonical((FORMAT, namespace, operation, version))
-
-
-def key_text(operation: str, version: str | int, digest: bytes) -> str:
-    """Return a key as people read it: operation, version and digest, never the arguments."""
-    return f"{operation}@{version}:{digest.hex()}"
 
 
 class Identifier:

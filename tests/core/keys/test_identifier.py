@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from idemkit.core.keys import Identifier, key_text, prefix
+from idemkit.core.keys import Identifier, prefix
 from idemkit.core.keys.binding import Binding
 
 PREFIX = prefix("default", "app.answer", 1)
@@ -555,12 +555,7 @@ def test_class_receiver_is_no_payload() -> None:
     assert b"" == print_of(Stateless.greet, receiver="class", key=["other"])(Stateless, "you")
 
 
-# ------------------------------------------------------------------------- pinned, speed
-
-
-def test_key_text_shows_no_argument() -> None:
-    """Operation, version and digest are all that people see."""
-    assert "app.answer@2:00ff" == key_text("app.answer", 2, b"\x00\xff")
+# ------------------------------------------------------------------------------- pinned
 
 
 def test_keys_are_those_of_format_1() -> None:
