@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Record, Release, Standing
+    from ..protocol import (
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Record,
+        Recorded,
+        Release,
+        Standing,
+    )
     from ..stores.base import Caller, Colour
 
 __all__ = ["ASYNC", "SYNC", "Bell", "Frame", "drive", "limit", "pair"]
@@ -216,31 +225,38 @@ def pair(store: Store, caller: Caller) -> Store:
 
 
 class _Offloaded(Store):
-    """A blocking store, for callers who must not block: every verb runs in a worker thread."""
+    """A blocking store, for callers who must not block.
+
+    What can be done at once is done at once; what would block is done in a worker thread.
+    """
 
     colour: Colour = "async"
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._at_once = store.at_once
         self.name = store.name
 
     async def open(self) -> None:
-        await self._run(self._store.open())
+        await self._run(lambda store: store.open())
+
+    def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
+        return self._store.recall(address, fingerprint)
 
     async def claim(self, address: str, command: Claim, /) -> Decision:
-        return await self._run(self._store.claim(address, command))
+        return await self._run(lambda store: store.claim(address, command))
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
-        return await self._run(self._store.complete(address, command))
+        return await self._run(lambda store: store.complete(address, command))
 
     async def release(self, address: str, command: Release, /) -> Standing:
-        return await self._run(self._store.release(address, command))
+        return await self._run(lambda store: store.release(address, command))
 
     async def forget(self, address: str, tombstone: int, /) -> bool:
-        return await self._run(self._store.forget(address, tombstone))
+        return await self._run(lambda store: store.forget(address, tombstone))
 
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
-        return await self._run(self._store.peek(address))
+        return await self._run(lambda store: store.peek(address))
 
     def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
         return self._store.beat(beats)
@@ -249,14 +265,22 @@ class _Offloaded(Store):
         return self._store.watch(address, ring)
 
     async def close(self) -> None:
-        await self._run(self._store.close())
+        await self._off(lambda store: store.close())
 
     def after_fork(self) -> None:
         self._store.after_fork()
 
-    async def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    async def _run(self, ask: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+        if self._at_once is not None:
+            try:
+                return await ask(self._at_once)
+            except BlockingIOError:
+                pass
+        return await self._off(ask)
+
+    async def _off(self, ask: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
         import asyncio
 
         # To the end: a thread cannot be cancelled, and a release that overtook its own claim
         # would leave that claim to nobody.
-        return await ASYNC.finish(asyncio.to_thread(drive, coroutine))
+        return await ASYNC.finish(asyncio.to_thread(lambda: drive(ask(self._store))))

@@ -7,12 +7,17 @@ from .memory import MemoryStore
 
 if TYPE_CHECKING:
     from .redis import RedisStore
+    from .sqlite import SQLiteStore
 
-__all__ = ["Caller", "Colour", "MemoryStore", "RedisStore", "Store"]
+__all__ = ["Caller", "Colour", "MemoryStore", "RedisStore", "SQLiteStore", "Store"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loads redis-py only for those who ask for its store.
+    # Loads redis-py, and `sqlite3`, only for those who ask for their stores.
+    if name == "SQLiteStore":
+        from .sqlite import SQLiteStore  # noqa: PLC0415 - see above
+
+        return SQLiteStore
     if name == "RedisStore":
         from .redis import RedisStore  # noqa: PLC0415 - see above
 

@@ -42,6 +42,16 @@ class Store(Protocol):
     off-loaded to worker threads), ``"async"`` needs a running event loop (sync callers are
     refused), ``"any"`` never waits, or has a `face` for each."""
 
+    @property
+    def at_once(self) -> Store | None:
+        """A face that never waits, or None where there is no such thing.
+
+        Where a verb of it would have to wait for somebody, it has no effect and raises
+        `BlockingIOError`. Asynchronous callers of a ``"sync"`` store try it on their own loop
+        first: what takes microseconds is not worth the way to a worker thread.
+        """
+        return None
+
     def face(self, caller: Caller, /) -> Store:
         """Return the store to use for callers of this colour; by default the store itself."""
         del caller

@@ -63,7 +63,16 @@ class NearStore(Store):
 
     def face(self, caller: Caller, /) -> Store:
         """Return a near cache on the far store's face, with the same outcomes in it."""
-        face = NearStore(self._far.face(caller), size=1, clock=self._near.clock)
+        return self._before(self._far.face(caller))
+
+    @property
+    def at_once(self) -> Store | None:
+        """A near cache on the far store's face that never waits, with the same outcomes in it."""
+        far = self._far.at_once
+        return None if far is None else self._before(far)
+
+    def _before(self, far: Store) -> NearStore:
+        face = NearStore(far, size=1, clock=self._near.clock)
         face._near = self._near
         return face
 

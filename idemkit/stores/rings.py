@@ -24,6 +24,11 @@ class Rings:
             self._waiting.setdefault(address, []).append(ring)
         return lambda: self._discard(address, ring)
 
+    def addresses(self) -> tuple[str, ...]:
+        """Return the addresses that somebody waits for."""
+        with self._lock:
+            return tuple(self._waiting)
+
     def _discard(self, address: str, ring: Callable[[], None]) -> None:
         with self._lock:
             waiting = self._waiting.get(address, [])

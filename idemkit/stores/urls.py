@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .memory import MemoryStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .base import Store
+
+    Readers: TypeAlias = dict[str, Callable[[str], int | float]]
 
 __all__ = ["store_from_url"]
 
@@ -20,8 +25,10 @@ def store_from_url(url: str) -> Store:
     """Return the store that a URL names.
 
     Args:
-        url: ``memory://``, optionally with ``?max_bytes=…&max_records=…``, or ``redis://``,
-            ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://`` as redis-py reads them.
+        url: ``memory://``, ``sqlite:///relative.db`` or ``sqlite:////absolute.db``, each
+            optionally with ``?max_bytes=…&max_records=…`` (and ``timeout=…``, in seconds, for
+            SQLite), or ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://``
+            as redis-py reads them.
 
     Raises:
         ValueError: The scheme or an option is unknown.
@@ -30,28 +37,54 @@ def store_from_url(url: str) -> Store:
     scheme = url.partition("://")[0] if "://" in url else ""
     if scheme == "memory":
         return _memory(url)
+    if scheme == "sqlite":
+        return _sqlite(url)
     if scheme in _REDIS | _REDIS_SOME_DAY:  # which says best itself what it does not support
         return _redis(url)
     message = (
-        f"no store for the URL scheme {scheme!r}; known are memory, {', '.join(sorted(_REDIS))}"
+        f"no store for the URL scheme {scheme!r}; known are memory, sqlite, "
+        f"{', '.join(sorted(_REDIS))}"
     )
     raise ValueError(message)
 
 
 def _memory(url: str) -> Store:
     parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if set(options) - {"max_bytes", "max_records"} or parts.netloc or parts.path.strip("/"):
+    if parts.netloc or parts.path.strip("/"):
+        message = f"memory:// takes no host and no path, not {url!r}: each one is its own store"
+        raise ValueError(message)
+    return _built(MemoryStore, _options(parts, {"max_bytes": int, "max_records": int}), url)
+
+
+def _sqlite(url: str) -> Store:
+    from .sqlite import SQLiteStore  # noqa: PLC0415 - loads `sqlite3` for those who use it
+
+    parts = urlsplit(url)
+    path = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or not path:
         message = (
-            "memory:// takes no host and no path (each one is a store of its own), and of options "
-            f"only max_bytes= and max_records=, not {url!r}"
+            "a SQLite URL has three slashes before a relative path (sqlite:///file.db) and four "
+            f"before an absolute one (sqlite:////var/lib/file.db), not {url!r}"
         )
         raise ValueError(message)
+    known: Readers = {"max_bytes": int, "max_records": int, "timeout": float}
+    return _built(partial(SQLiteStore, path), _options(parts, known), url)
+
+
+def _options(parts: SplitResult, known: Readers) -> dict[str, Any]:
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
     try:
-        sizes: dict[str, Any] = {name: int(value) for name, value in options.items()}
-        return MemoryStore(**sizes)
-    except (TypeError, ValueError) as error:
-        message = f"memory:// takes max_bytes= and max_records=, whole and positive, not {options}"
+        return {name: known[name](value) for name, value in options.items()}
+    except (KeyError, ValueError) as error:
+        message = f"{parts.scheme}:// takes of options {', '.join(known)}, not {options}"
+        raise ValueError(message) from error
+
+
+def _built(store: Callable[..., Store], options: dict[str, Any], url: str) -> Store:
+    try:
+        return store(**options)
+    except ValueError as error:
+        message = f"{url!r}: {error}"
         raise ValueError(message) from error
 
 

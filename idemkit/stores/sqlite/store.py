@@ -1,0 +1,217 @@
+"""The SQLite store: verbs in, answers out."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from ... import protocol
+from ...errors import StoreUnavailableError
+from ...protocol import Acquired, Kind, Situation, classify
+from ..base import Colour, Store
+from . import rows, schema
+from .access import Access
+from .attendant import Attendant
+from .budget import Budget
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from ...protocol import (
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Durability,
+        Record,
+        Release,
+        Standing,
+    )
+
+__all__ = ["SQLiteStore"]
+
+T = TypeVar("T")
+Answer = TypeVar("Answer")
+Command = TypeVar("Command")
+
+
+class SQLiteStore(Store):
+    """Keep records in one file, for all threads and processes of one host.
+
+    What is recorded survives the process, however it ends. The file needs a local disk; beside it
+    SQLite keeps two more, ``-wal`` and ``-shm``. It may be an application's own database.
+
+    What is done goes at its expiry or, under a budget, earlier: first what would expire first.
+
+    Args:
+        path: Of the file; made when it is first needed, its folder is not.
+        max_bytes: Size of the file, in bytes, from which on a claim makes room first; None sets
+            no limit.
+        max_records: Records, running ones included; None sets no limit.
+        timeout: Seconds to wait for another process that keeps the file locked.
+        clock: Returns the time in Unix milliseconds; for tests.
+
+    Raises:
+        ValueError: The path names no file, or a limit is not positive.
+    """
+
+    name: str = "sqlite"
+    colour: Colour = "sync"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_bytes: int | None = None,
+        max_records: int | None = None,
+        timeout: float = 5.0,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        name = os.fspath(path)
+        if not name or name == ":memory:":
+            raise ValueError(f"a SQLite store needs the path of a file, not {name!r}")
+        for limit in (max_bytes, max_records, timeout):
+            if limit is not None and limit <= 0:
+                raise ValueError("max_bytes, max_records and timeout must be positive")
+        self.path: str = os.path.abspath(name)  # a later change of folder changes nothing
+        self._budget = Budget(max_bytes, max_records)
+        self._timeout = timeout
+        self._clock = clock or host_clock
+        self._access = Access(self.path, self._prepare)
+        self._synced = Access(self.path, self._prepare_synced)
+        self._attendant = Attendant(Access(self.path, self._prepare), self._clock, timeout)
+        self._waits = True
+
+    @property
+    def at_once(self) -> SQLiteStore:
+        """A face that raises `BlockingIOError` where the file, or our part of it, is locked."""
+        face = copy.copy(self)
+        face._waits = False  # noqa: SLF001 - its own copy
+        return face
+
+    async def open(self) -> None:
+        """Open the file, make its tables if need be, and see whether it can be written to."""
+        self._do(_try_to_write, self._access)
+
+    async def claim(self, address: str, command: Claim, /) -> Decision:
+        """Ask for the exclusive right to run: one look and, if it is granted, one statement."""
+        access = self._access_for(command.terms.durability)
+        decision = self._do(partial(self._claim, address, command), access)
+        if isinstance(decision, Acquired):
+            self._attendant.written(address)
+        return decision
+
+    async def complete(self, address: str, command: Completion, /) -> Standing:
+        """Record an outcome; one beyond the whole budget is kept as oversized."""
+        if self._budget.max_bytes is not None and len(command.body) > self._budget.max_bytes:
+            command = command._replace(kind=Kind.OVERSIZED, body=b"")
+        return self._write(address, partial(self._apply, address, protocol.complete, command))
+
+    async def release(self, address: str, command: Release, /) -> Standing:
+        """Give a claim back."""
+        return self._write(address, partial(self._apply, address, protocol.release, command))
+
+    async def forget(self, address: str, tombstone: int, /) -> bool:
+        """Leave a tombstone; say whether there was anything to forget."""
+        return self._write(address, partial(self._apply, address, protocol.forget, tombstone))
+
+    async def peek(self, address: str, /) -> tuple[Record, int] | None:
+        """Return the record and the time in milliseconds."""
+        record, now = self._do(
+            lambda connection: (rows.find(connection, address), self._clock()), self._access
+        )
+        if record is None or classify(record, now) is Situation.ABSENT:
+            return None
+        return record, now
+
+    def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
+        """Renew leases, all in one transaction."""
+        if not beats:
+            return []
+        shortest = min(beat.grant.terms.lease for _, beat in beats)
+        # A quarter of a lease, then the caller tries again: there may be other stores to beat to.
+        patience = min(self._timeout, shortest / 4000)
+        standings = self._access.insist(partial(self._beat, beats), patience)
+        for address, _ in beats:
+            self._attendant.written(address)
+        return standings
+
+    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
+        """Ring whenever the record at `address` may have changed, in this process or another."""
+        return self._attendant.watch(address, ring)
+
+    async def close(self) -> None:
+        """Close the file; a later verb opens it again."""
+        self._attendant.close()
+        self._synced.close()
+        self._access.close()
+
+    def after_fork(self) -> None:
+        """Drop what belongs to the parent process; no connection is open across a fork."""
+        self._attendant.after_fork()
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        schema.prepare(connection, self.path)
+        self._budget.prepare(connection)
+
+    def _prepare_synced(self, connection: sqlite3.Connection) -> None:
+        self._prepare(connection)
+        connection.execute("PRAGMA synchronous = full")
+
+    def _write(self, address: str, action: Callable[[sqlite3.Connection], T]) -> T:
+        answer = self._do(action, self._access)
+        self._attendant.written(address)
+        return answer
+
+    def _do(self, action: Callable[[sqlite3.Connection], T], access: Access) -> T:
+        return access.insist(action, self._timeout) if self._waits else access.attempt(action)
+
+    def _access_for(self, durability: Durability) -> Access:
+        if durability == "replicated":
+            raise StoreUnavailableError(
+                "a SQLite file has no replicas: durability='fsynced' is the most it can promise"
+            )
+        return self._synced if durability == "fsynced" else self._access
+
+    def _claim(self, address: str, command: Claim, connection: sqlite3.Connection) -> Decision:
+        if self._budget.unlimited:
+            return self._apply(address, protocol.claim, command, connection)
+        connection.execute("BEGIN IMMEDIATE")
+        if rows.find(connection, address) is None:
+            self._budget.admit(connection)
+        decision = self._apply(address, protocol.claim, command, connection)
+        connection.execute("COMMIT")
+        return decision
+
+    def _apply(
+        self,
+        address: str,
+        rule: Callable[[Record | None, Command, int], tuple[Answer, Record | None]],
+        command: Command,
+        connection: sqlite3.Connection,
+    ) -> Answer:
+        return rows.apply(connection, address, rule, command, self._clock())
+
+    def _beat(
+        self, beats: Sequence[tuple[str, Beat]], connection: sqlite3.Connection
+    ) -> list[Standing]:
+        connection.execute("BEGIN IMMEDIATE")
+        standings = [
+            self._apply(address, protocol.beat, beat, connection) for address, beat in beats
+        ]
+        connection.execute("COMMIT")
+        return standings
+
+
+def host_clock() -> int:
+    """Return Unix milliseconds by the host's clock, which all its processes share."""
+    return time.time_ns() // 1_000_000
+
+
+def _try_to_write(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
