@@ -67,7 +67,7 @@ class Store(Protocol):
         return
 
     def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
-        """Return an outcome that this process knows without asking anybody, or None.
+        """Return an outcome that can be had without waiting for anybody, or None.
 
         It must be what a claim with this fingerprint would answer `Done` with. Never blocks.
         """

@@ -40,7 +40,7 @@ IDLE: Final = 5.0
 """Seconds without anything to do after which the thread ends."""
 
 WRITES_PER_ROUND: Final = 256
-LONG_LOG: Final = 8192
+LONG_LOG: Final = 1000
 """Pages of log beyond which writers are held up for a moment to start it afresh."""
 
 _CHANGES: Final = "PRAGMA data_version"
@@ -128,8 +128,9 @@ class Attendant:
                 self._changed.wait(pause_after(time.monotonic() - self._waiting_since))
             self._woken = False
             return True
+        called = self._changed.wait_for(lambda: self._woken or self._closing, IDLE)
         self._woken = False
-        return self._changed.wait_for(lambda: self._woken or self._closing, IDLE)
+        return called
 
     def _listen(self, waiting: Sequence[str]) -> None:
         try:
@@ -164,7 +165,7 @@ class Ears:
     """What one connection has heard of the records that somebody waits for."""
 
     def __init__(self) -> None:
-        self._changes = 0
+        self._changes: tuple[sqlite3.Connection | None, int] = (None, 0)
         self._revisions: dict[str, int | None] = {}
 
     def know(self, address: str) -> bool:
@@ -173,7 +174,8 @@ class Ears:
 
     def listen(self, waiting: Sequence[str], connection: sqlite3.Connection) -> list[str]:
         """Return which records are new here, or are no longer what they were."""
-        (changes,) = connection.execute(_CHANGES).fetchone()
+        # Each connection counts for itself; another one may happen to be at the same number.
+        changes = (connection, connection.execute(_CHANGES).fetchone()[0])
         before, everything = self._revisions, changes != self._changes
         now = {
             address: _revision(connection, address)
@@ -195,7 +197,11 @@ def pause_after(waited: float) -> float:
 
 
 def shorten_log(connection: sqlite3.Connection) -> None:
-    """Move the log into the file, so that it can start afresh."""
+    """Move the log into the file and, when it has grown long, have it start afresh.
+
+    The first step disturbs nobody but is never done while others go on writing; the second keeps
+    them out for the little that is left. A log that only grows costs every write twice as much.
+    """
     _busy, pages, _moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     if pages > LONG_LOG:
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()

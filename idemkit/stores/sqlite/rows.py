@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-__all__ = ["FORMAT", "apply", "find"]
+    from ...protocol import Completion
+
+__all__ = ["FORMAT", "apply", "find", "recall", "record_own"]
 
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
@@ -47,16 +49,29 @@ _COLUMNS: Final = (
     "gone_at",
 )
 _READ: Final = f"SELECT {', '.join(_COLUMNS)} FROM idemkit_records WHERE address = ?"  # noqa: S608 - constants
-_WRITE: Final = (
+_RECALL: Final = """
+SELECT kind, codec, body, origin, recorded_attempt, completed_at, fresh_until, gone_at
+FROM idemkit_records
+WHERE address = ? AND fingerprint = ? AND state = 'done' AND fresh_until > ? AND format <= ?
+"""
+_INSERT: Final = (
     f"INSERT INTO idemkit_records ({', '.join(_COLUMNS)}, address) "  # noqa: S608 - constants
-    f"VALUES ({', '.join('?' * len(_COLUMNS))}, ?) ON CONFLICT (address) DO UPDATE SET "
-    f"{', '.join(f'{column} = excluded.{column}' for column in _COLUMNS)} WHERE revision = ?"
+    f"VALUES ({', '.join('?' * len(_COLUMNS))}, ?) ON CONFLICT DO NOTHING"
 )
+_UPDATE: Final = (
+    f"UPDATE idemkit_records SET {', '.join(f'{column} = ?' for column in _COLUMNS)} "  # noqa: S608 - constants
+    "WHERE address = ? AND revision = ?"
+)
+_RECORD_OWN: Final = """
+UPDATE idemkit_records SET
+    state = 'done', recorded_attempt = attempt, revision = ?, expires_at = ?,
+    kind = ?, codec = ?, body = ?, origin = ?, completed_at = ?, fresh_until = ?, gone_at = ?
+WHERE address = ? AND token = ? AND state = 'running' AND expires_at > ?
+"""
 
 _STATES: Final = {state.value: state for state in State}
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _NOTHING_RECORDED: Final = (None,) * 8
-_NO_REVISION: Final = -1
 
 
 def find(connection: sqlite3.Connection, address: str) -> Record | None:
@@ -67,6 +82,14 @@ def find(connection: sqlite3.Connection, address: str) -> Record | None:
     """
     row = connection.execute(_READ, (address,)).fetchone()
     return None if row is None else _record(row)
+
+
+def recall(
+    connection: sqlite3.Connection, address: str, fingerprint: bytes, now: int
+) -> Recorded | None:
+    """Return the outcome that this payload would be answered with, if there is one."""
+    row = connection.execute(_RECALL, (address, fingerprint, now, FORMAT)).fetchone()
+    return None if row is None else Recorded(_KINDS[row[0]], *row[1:])
 
 
 def apply(
@@ -83,26 +106,57 @@ def apply(
         answer, after = rule(record, command, now)
         if after is record or after is None:
             return answer
-        known = _NO_REVISION if row is None else row[0]
-        if connection.execute(_WRITE, (*_row(after), address, known)).rowcount == 1:
+        if row is None:
+            written = connection.execute(_INSERT, (*_row(after), address))
+        else:
+            written = connection.execute(_UPDATE, (*_row(after), address, row[0]))
+        if written.rowcount == 1:
             return answer
 
 
+def record_own(connection: sqlite3.Connection, address: str, command: Completion, now: int) -> bool:
+    """Record the outcome of whoever runs, if that is who asks; say whether it was done.
+
+    This is what `protocol.complete` makes of a record that runs under the sender's own token,
+    and nearly every completion is of that kind: it is worth a statement that need not look first.
+    """
+    fresh_until = now + command.ttl
+    gone_at = fresh_until + command.stale
+    outcome = (command.kind.value, command.codec, command.body, command.origin)
+    times = (now, fresh_until, gone_at)
+    known = (address, command.grant.token, now)
+    written = connection.execute(
+        _RECORD_OWN, (random.getrandbits(62), gone_at, *outcome, *times, *known)
+    )
+    return written.rowcount == 1
+
+
 def _record(row: tuple[Any, ...]) -> Record:
-    if row[1] > FORMAT:
+    _, made, state, token, fingerprint, epoch, attempt, abandoned, lease_until, *rest = row
+    expires_at, error, kind, *outcome = rest
+    if made > FORMAT:
         raise StoreVersionError(
-            f"the record is of format {row[1]}, and this release knows {FORMAT}: a newer release "
+            f"the record is of format {made}, and this release knows {FORMAT}: a newer release "
             "wrote it, so upgrade here before sharing the file"
         )
-    kind = row[11]
-    recorded = None if kind is None else Recorded(_KINDS[kind], *row[12:19])
-    return Record(_STATES[row[2]], *row[3:10], recorded, row[10])
+    return Record(
+        _STATES[state],
+        token,
+        fingerprint,
+        epoch,
+        attempt,
+        abandoned,
+        lease_until,
+        expires_at,
+        None if kind is None else Recorded(_KINDS[kind], *outcome),
+        error,
+    )
 
 
 def _row(record: Record) -> tuple[Any, ...]:
     recorded = record.recorded
     return (
-        random.getrandbits(62),  # noqa: S311 - no secret, only never the same twice
+        random.getrandbits(62),  # no secret, only never the same twice
         FORMAT,
         record.state.value,
         record.token,

@@ -6,11 +6,12 @@ import copy
 import os
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ... import protocol
-from ...errors import StoreUnavailableError
-from ...protocol import Acquired, Kind, Situation, classify
+from ...errors import StoreError, StoreUnavailableError
+from ...protocol import Acquired, Kind, Situation, Standing, classify
 from ..base import Colour, Store
 from . import rows, schema
 from .access import Access
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
         Decision,
         Durability,
         Record,
+        Recorded,
         Release,
-        Standing,
     )
 
 __all__ = ["SQLiteStore"]
@@ -77,7 +78,7 @@ class SQLiteStore(Store):
         for limit in (max_bytes, max_records, timeout):
             if limit is not None and limit <= 0:
                 raise ValueError("max_bytes, max_records and timeout must be positive")
-        self.path: str = os.path.abspath(name)  # a later change of folder changes nothing
+        self.path: str = str(Path(name).absolute())  # a later change of folder changes nothing
         self._budget = Budget(max_bytes, max_records)
         self._timeout = timeout
         self._clock = clock or host_clock
@@ -97,6 +98,15 @@ class SQLiteStore(Store):
         """Open the file, make its tables if need be, and see whether it can be written to."""
         self._do(_try_to_write, self._access)
 
+    def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
+        """Look the outcome up, unless somebody is at the file: a claim will wait for them."""
+        try:
+            return self._access.attempt(
+                lambda connection: rows.recall(connection, address, fingerprint, self._clock())
+            )
+        except (BlockingIOError, StoreError):  # the claim says what is wrong
+            return None
+
     async def claim(self, address: str, command: Claim, /) -> Decision:
         """Ask for the exclusive right to run: one look and, if it is granted, one statement."""
         access = self._access_for(command.terms.durability)
@@ -109,7 +119,7 @@ class SQLiteStore(Store):
         """Record an outcome; one beyond the whole budget is kept as oversized."""
         if self._budget.max_bytes is not None and len(command.body) > self._budget.max_bytes:
             command = command._replace(kind=Kind.OVERSIZED, body=b"")
-        return self._write(address, partial(self._apply, address, protocol.complete, command))
+        return self._write(address, partial(self._complete, address, command))
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Give a claim back."""
@@ -186,6 +196,13 @@ class SQLiteStore(Store):
         decision = self._apply(address, protocol.claim, command, connection)
         connection.execute("COMMIT")
         return decision
+
+    def _complete(
+        self, address: str, command: Completion, connection: sqlite3.Connection
+    ) -> Standing:
+        if rows.record_own(connection, address, command, self._clock()):
+            return Standing.HELD
+        return self._apply(address, protocol.complete, command, connection)
 
     def _apply(
         self,
