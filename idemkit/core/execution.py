@@ -188,8 +188,9 @@ class Execution:
 
     def answered(self, standing: Standing, sent: float) -> None:
         """Take note of the answer to a beat sent at `sent`."""
-        if not standing.lost:
-            self._valid_until = sent + validity(self.grant.terms.lease / 1000)
+        # Who has lost must not heal: what is gone later is then somebody else's.
+        lease = self.grant.terms.lease / 1000
+        self._valid_until = 0.0 if standing.lost else sent + validity(lease)
 
     def alive(self) -> bool:
         """Say whether the body can still come to its end."""

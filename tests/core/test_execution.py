@@ -14,8 +14,9 @@ from idemkit.core.ending import Ending
 from idemkit.core.execution import Execution, current_execution, refuse_reentry
 from idemkit.errors import ReentrantCallError
 from idemkit.protocol import Standing, State
+from idemkit.testing.faults import request_lost
 from tests.core.worlds import CALL, Backend, Process, World
-from tests.stand_ins import in_child, request_lost
+from tests.stand_ins import in_child
 
 OTHER = CALL._replace(address="07e4" * 8)
 
@@ -239,11 +240,11 @@ def test_answer_to_an_old_beat_renews_no_further(owner: Process) -> None:
     assert not execution.valid()
 
 
-def test_loss_renews_nothing(owner: Process) -> None:
-    """An answer that the claim is lost is no renewal."""
+def test_loser_heals_nothing(owner: Process) -> None:
+    """Who knows that the claim is lost does not put it back, should the winner's be gone later."""
     execution, now = owner.execution(), owner.world.clock()
-    execution.answered(Standing.SUPERSEDED, now + 60)
-    assert not execution.beat(now + 60).heal
+    execution.answered(Standing.SUPERSEDED, now)
+    assert (False, False) == (execution.valid(), execution.beat(now).heal)
 
 
 def test_new_claim_of_the_same_call_is_valid(owner: Process) -> None:
