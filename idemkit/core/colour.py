@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Recorded,
         Release,
         Standing,
+        Step,
     )
     from ..stores.base import Caller, Colour
 
@@ -248,6 +249,9 @@ class _Offloaded(Store):
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         return await self._run(lambda store: store.complete(address, command))
+
+    async def step(self, address: str, command: Step, /) -> Standing:
+        return await self._run(lambda store: store.step(address, command))
 
     async def release(self, address: str, command: Release, /) -> Standing:
         return await self._run(lambda store: store.release(address, command))

@@ -4,11 +4,12 @@ Theory of operation
 ===================
 
 A store keeps at most one `Record` per address.
-Five verbs change it, and each is a pure function here, ``(record, command, now) -> (answer,
+Six verbs change it, and each is a pure function here, ``(record, command, now) -> (answer,
 record)``; a store's whole duty is to run that function atomically, on its own clock:
 
 * ``claim``     somebody wants to run; exactly one caller is told `Acquired`
 * ``beat``      the owner is alive, so its lease moves on
+* ``step``      the owner writes down what it is about to do, or has done, on its way
 * ``complete``  the owner has an outcome
 * ``release``   the owner failed, or cannot say how far it got
 * ``forget``    a person wants the key free again
@@ -28,7 +29,7 @@ Three ideas carry the rest:
 Times are whole milliseconds on the store's clock. No clock, no I/O and no randomness live here.
 """
 
-from .rules import beat, claim, complete, forget, release
+from .rules import beat, claim, complete, forget, release, step
 from .table import TABLE, Move, Situation, Verb, classify, decide
 from .timing import beat_interval, doorbell_patience, retry_delay, validity
 from .values import (
@@ -39,6 +40,7 @@ from .values import (
     Decision,
     Done,
     Durability,
+    Entry,
     Grant,
     InDoubt,
     Kind,
@@ -50,6 +52,7 @@ from .values import (
     Running,
     Standing,
     State,
+    Step,
     Terms,
 )
 
@@ -62,6 +65,7 @@ __all__ = [
     "Decision",
     "Done",
     "Durability",
+    "Entry",
     "Grant",
     "InDoubt",
     "Kind",
@@ -75,6 +79,7 @@ __all__ = [
     "Situation",
     "Standing",
     "State",
+    "Step",
     "Terms",
     "Verb",
     "beat",
@@ -87,5 +92,6 @@ __all__ = [
     "forget",
     "release",
     "retry_delay",
+    "step",
     "validity",
 ]

@@ -21,9 +21,9 @@ from .values import (
 )
 
 if TYPE_CHECKING:
-    from .values import Beat, Claim, Completion, Grant, Release, Terms
+    from .values import Beat, Claim, Completion, Entry, Grant, Release, Step, Terms
 
-__all__ = ["beat", "claim", "complete", "forget", "release"]
+__all__ = ["beat", "claim", "complete", "forget", "release", "step"]
 
 
 def claim(record: Record | None, command: Claim, now: int) -> tuple[Decision, Record | None]:
@@ -62,6 +62,8 @@ def _take(
 ) -> tuple[Acquired, Record]:
     epoch = now if record is None else max(record.epoch + 1, now)
     stale = _stale(record, now)
+    # A first attempt begins a journal of its own; a later one goes on in that of the earlier.
+    journal = () if record is None or attempt == 1 else record.journal
     taken = Record(
         state=State.RUNNING,
         token=command.token,
@@ -72,8 +74,9 @@ def _take(
         lease_until=now + command.terms.lease,
         expires_at=now + command.terms.retention,
         recorded=stale,
+        journal=journal,
     )
-    return Acquired(epoch, attempt, abandoned, stale), taken
+    return Acquired(epoch, attempt, abandoned, stale, journal), taken
 
 
 def _stale(record: Record | None, now: int) -> Recorded | None:
@@ -84,7 +87,10 @@ def _stale(record: Record | None, now: int) -> Recorded | None:
 
 def _resume(record: Record, command: Claim, now: int) -> tuple[Acquired, Record]:
     renewed = _renew(record, command.terms, now)
-    return Acquired(record.epoch, record.attempt, record.abandoned, _stale(record, now)), renewed
+    acquired = Acquired(
+        record.epoch, record.attempt, record.abandoned, _stale(record, now), record.journal
+    )
+    return acquired, renewed
 
 
 def _take_over(record: Record, command: Claim, now: int) -> tuple[Decision, Record]:
@@ -115,6 +121,25 @@ def beat(record: Record | None, command: Beat, now: int) -> tuple[Standing, Reco
             return Standing.REPEATED, record
         case _:
             return _loss(record, now), record
+
+
+def step(record: Record | None, command: Step, now: int) -> tuple[Standing, Record | None]:
+    """Answer an owner who writes into its journal."""
+    match _ask(Verb.STEP, record, command.grant, now):
+        case Move.NOTE if record is not None:
+            renewed = _renew(record, command.grant.terms, now)
+            return Standing.HELD, replace(renewed, journal=_noted(record, command.entries))
+        case Move.HEAL if command.heal:
+            return Standing.HEALED, replace(_restored(command.grant, now), journal=command.entries)
+        case Move.REPEAT:
+            return Standing.REPEATED, record
+        case _:
+            return _loss(record, now), record
+
+
+def _noted(record: Record, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    journal = {entry.name: entry for entry in (*record.journal, *entries)}
+    return tuple(journal.values())
 
 
 def complete(
@@ -185,7 +210,9 @@ def _recorded(record: Record, command: Completion, now: int) -> Record:
         expires_at=fresh_until,
         gone_at=fresh_until + command.stale,
     )
-    return replace(record, state=State.DONE, expires_at=outcome.gone_at, recorded=outcome)
+    return replace(
+        record, state=State.DONE, expires_at=outcome.gone_at, recorded=outcome, journal=()
+    )
 
 
 def _freed(record: Record, command: Release, now: int) -> Record:

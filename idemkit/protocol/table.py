@@ -37,6 +37,7 @@ class Verb(Enum):
     BEAT = "beat"
     COMPLETE = "complete"
     RELEASE = "release"
+    STEP = "step"
     FORGET = "forget"
 
     __hash__: Any = object.__hash__
@@ -53,6 +54,7 @@ class Move(Enum):
     RENEW = "renew"
     HEAL = "heal"  # put back what the store lost, while the lease is good
     RECORD = "record"
+    NOTE = "note"  # write into the journal
     FREE = "free"
     REPEAT = "repeat"  # already done, by this very owner
     LOSE = "lose"
@@ -113,6 +115,16 @@ TABLE: Final[Mapping[tuple[Verb, Situation, bool], Move]] = {
         failed=(Move.REPEAT, Move.LOSE),
         done=(Move.LOSE, Move.LOSE),
         stale=(Move.LOSE, Move.LOSE),
+        forgotten=(Move.LOSE, Move.LOSE),
+    ),
+    **_row(
+        Verb.STEP,
+        absent=(Move.HEAL, Move.HEAL),
+        running=(Move.NOTE, Move.LOSE),
+        abandoned=(Move.NOTE, Move.LOSE),
+        failed=(Move.REPEAT, Move.LOSE),
+        done=(Move.REPEAT, Move.LOSE),
+        stale=(Move.REPEAT, Move.LOSE),
         forgotten=(Move.LOSE, Move.LOSE),
     ),
     **_row(

@@ -17,6 +17,7 @@ __all__ = [
     "Decision",
     "Done",
     "Durability",
+    "Entry",
     "Grant",
     "InDoubt",
     "Kind",
@@ -28,6 +29,7 @@ __all__ = [
     "Running",
     "Standing",
     "State",
+    "Step",
     "Terms",
 ]
 
@@ -125,6 +127,36 @@ class Grant(NamedTuple):
     terms: Terms
 
 
+class Entry(NamedTuple):
+    """A line of a call's journal: one step, meant or done.
+
+    Args:
+        name: Which step of the call this is.
+        fingerprint: Digest of what the step was called with.
+        codec: Name of the codec that made `body`; empty for an intent.
+        body: The step's result in bytes; None for an intent, of which nobody knows more.
+    """
+
+    name: str
+    fingerprint: bytes
+    codec: str = ""
+    body: bytes | None = None
+
+
+class Step(NamedTuple):
+    """Write into the journal of a running call, and renew its lease.
+
+    Args:
+        grant: What the sender holds.
+        entries: What to write; an entry replaces the one of its name.
+        heal: As in `Beat`.
+    """
+
+    grant: Grant
+    entries: tuple[Entry, ...]
+    heal: bool
+
+
 class Beat(NamedTuple):
     """Renew a lease.
 
@@ -217,6 +249,8 @@ class Record:
         expires_at: When the whole record goes.
         recorded: The outcome when done; kept on as a stand-in when stale, running or failed.
         error: Type name of the latest failure.
+        journal: The steps of the attempts so far, in the order they were first written in; kept
+            through failures and takeovers, and gone when the call is done.
     """
 
     state: State
@@ -229,15 +263,25 @@ class Record:
     expires_at: int
     recorded: Recorded | None = None
     error: str = ""
+    journal: tuple[Entry, ...] = ()
 
 
 class Acquired(NamedTuple):
-    """The sender runs; `stale` is an outcome that may stand in if its body fails."""
+    """The sender runs.
+
+    Args:
+        epoch: Its fencing number.
+        attempt: Its attempt.
+        abandoned: Abandoned attempts in a row before.
+        stale: An outcome that may stand in if its body fails.
+        journal: What earlier attempts wrote.
+    """
 
     epoch: int
     attempt: int
     abandoned: int
     stale: Recorded | None = None
+    journal: tuple[Entry, ...] = ()
 
 
 class Running(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing
+    from ..protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing, Step
 
 __all__ = ["Caller", "Colour", "Store"]
 
@@ -85,6 +85,14 @@ class Store(Protocol):
         """Apply `protocol.complete`, then ring the address's doorbell.
 
         Must not fail for want of memory: what was claimed must be able to complete.
+        """
+        ...
+
+    async def step(self, address: str, command: Step, /) -> Standing:
+        """Apply `protocol.step`; like a completion, it must not fail for want of memory.
+
+        The journal lives and goes with the record, and comes with a claim that goes on after
+        earlier attempts.
         """
         ...
 

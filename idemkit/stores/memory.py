@@ -18,7 +18,7 @@ from .rings import Rings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Recorded, Release, Standing
+    from ..protocol import Beat, Claim, Completion, Decision, Recorded, Release, Standing, Step
 
 __all__ = ["MemoryStore"]
 
@@ -118,6 +118,10 @@ class MemoryStore(Store):
         if len(command.body) + RECORD_OVERHEAD > self.max_bytes:
             command = command._replace(kind=Kind.OVERSIZED, body=b"")
         return self._apply(address, protocol.complete, command)
+
+    async def step(self, address: str, command: Step, /) -> Standing:
+        """Apply `protocol.step`."""
+        return self._apply(address, protocol.step, command)
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Apply `protocol.release`."""

@@ -14,7 +14,7 @@ from .base import Caller, Colour, Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing
+    from ..protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing, Step
 
 __all__ = ["NearStore"]
 
@@ -98,6 +98,10 @@ class NearStore(Store):
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Pass on; the first replay fetches what was really recorded."""
         return await self._far.complete(address, command)
+
+    async def step(self, address: str, command: Step, /) -> Standing:
+        """Pass on."""
+        return await self._far.step(address, command)
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Pass on."""

@@ -16,7 +16,7 @@ from .harmless import harmless
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ...protocol import Beat, Claim, Completion, Decision, Record, Release, Standing
+    from ...protocol import Beat, Claim, Completion, Decision, Record, Release, Standing, Step
     from ...stores.base import Caller, Colour
 
 Answer = TypeVar("Answer")
@@ -51,6 +51,10 @@ class ObservedStore(Store):
     def complete(self, address: str, command: Completion, /) -> Coroutine[object, object, Standing]:
         """Pass on a completion."""
         return self._observe("complete", self._store.complete(address, command))
+
+    def step(self, address: str, command: Step, /) -> Coroutine[object, object, Standing]:
+        """Pass on a step."""
+        return self._observe("step", self._store.step(address, command))
 
     def release(self, address: str, command: Release, /) -> Coroutine[object, object, Standing]:
         """Pass on a release."""

@@ -7,19 +7,21 @@ read. Each write draws a new revision, so that no two states of a row are ever t
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ... import protocol
 from ...errors import StoreVersionError
-from ...protocol import Kind, Record, Recorded, State
+from ...protocol import Entry, Kind, Record, Recorded, Standing, State
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from ...protocol import Completion
+    from ...protocol import Completion, Step
 
-__all__ = ["FORMAT", "apply", "find", "recall", "record_own"]
+__all__ = ["FORMAT", "apply", "find", "note", "recall", "record_own"]
 
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
@@ -48,7 +50,7 @@ _COLUMNS: Final = (
     "fresh_until",
     "gone_at",
 )
-_READ: Final = f"SELECT {', '.join(_COLUMNS)} FROM idemkit_records WHERE address = ?"  # noqa: S608 - constants
+_READ: Final = f"SELECT {', '.join(_COLUMNS)}, journaled FROM idemkit_records WHERE address = ?"  # noqa: S608 - constants
 _RECALL: Final = """
 SELECT kind, codec, body, origin, recorded_attempt, completed_at, fresh_until, gone_at
 FROM idemkit_records
@@ -69,6 +71,16 @@ UPDATE idemkit_records SET
 WHERE address = ? AND token = ? AND state = 'running' AND expires_at > ?
 """
 
+_JOURNAL: Final = """
+SELECT name, fingerprint, codec, body FROM idemkit_steps WHERE address = ? ORDER BY position
+"""
+_NOTE: Final = """
+INSERT INTO idemkit_steps (address, name, fingerprint, codec, body) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (address, name) DO UPDATE SET
+    fingerprint = excluded.fingerprint, codec = excluded.codec, body = excluded.body
+"""
+_MARK: Final = "UPDATE idemkit_records SET journaled = 1 WHERE address = ? AND journaled = 0"
+
 _STATES: Final = {state.value: state for state in State}
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _NOTHING_RECORDED: Final = (None,) * 8
@@ -81,7 +93,7 @@ def find(connection: sqlite3.Connection, address: str) -> Record | None:
         StoreVersionError: A newer release wrote it.
     """
     row = connection.execute(_READ, (address,)).fetchone()
-    return None if row is None else _record(row)
+    return None if row is None else _record(row, _journal(connection, address, row))
 
 
 def recall(
@@ -102,7 +114,7 @@ def apply(
     """Let a rule change the record at an address, in one step; return its answer."""
     while True:  # whenever it goes round, somebody else got something done
         row = connection.execute(_READ, (address,)).fetchone()
-        record = None if row is None else _record(row)
+        record = None if row is None else _record(row, _journal(connection, address, row))
         answer, after = rule(record, command, now)
         if after is record or after is None:
             return answer
@@ -131,9 +143,28 @@ def record_own(connection: sqlite3.Connection, address: str, command: Completion
     return written.rowcount == 1
 
 
-def _record(row: tuple[Any, ...]) -> Record:
+def note(connection: sqlite3.Connection, address: str, command: Step, now: int) -> Standing:
+    """Apply `protocol.step`, within a transaction of the caller's."""
+    standing = apply(connection, address, protocol.step, command, now)
+    if standing in (Standing.HELD, Standing.HEALED):
+        entries = [(address, *entry) for entry in command.entries]
+        connection.executemany(_NOTE, entries)
+        connection.execute(_MARK, (address,))
+    return standing
+
+
+def _journal(
+    connection: sqlite3.Connection, address: str, row: tuple[Any, ...]
+) -> tuple[Entry, ...]:
+    *_, journaled = row
+    if not journaled:
+        return ()
+    return tuple(itertools.starmap(Entry, connection.execute(_JOURNAL, (address,))))
+
+
+def _record(row: tuple[Any, ...], journal: tuple[Entry, ...]) -> Record:
     _, made, state, token, fingerprint, epoch, attempt, abandoned, lease_until, *rest = row
-    expires_at, error, kind, *outcome = rest
+    expires_at, error, kind, *outcome, _ = rest
     if made > FORMAT:
         raise StoreVersionError(
             f"the record is of format {made}, and this release knows {FORMAT}: a newer release "
@@ -150,6 +181,7 @@ def _record(row: tuple[Any, ...]) -> Record:
         expires_at,
         None if kind is None else Recorded(_KINDS[kind], *outcome),
         error,
+        journal,
     )
 
 

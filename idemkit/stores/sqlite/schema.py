@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "count_records", "prepare"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables. A step up only ever adds: an older release may still be running on the file."""
 
 # The bytes come last: what stands behind a long body can be read only past it. Rows lie in the
@@ -49,7 +49,35 @@ _EXPIRY: Final = """
 CREATE INDEX idemkit_expiry ON idemkit_records (expires_at) WHERE state <> 'running'
 """
 
-_STEPS: Final = {1: (_RECORDS, _EXPIRY)}
+# The journals of running calls, most of which write none: the mark in the record spares all others
+# a look. Who wrote an entry first comes first, also when it is written again.
+_JOURNAL: Final = """
+CREATE TABLE idemkit_steps (
+    position INTEGER PRIMARY KEY,
+    address TEXT NOT NULL,
+    name TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    codec TEXT NOT NULL,
+    body BLOB,
+    UNIQUE (address, name)
+)
+"""
+_MARK: Final = "ALTER TABLE idemkit_records ADD COLUMN journaled INTEGER NOT NULL DEFAULT 0"
+# A journal goes with the call it belongs to, whoever ends or deletes that, and however.
+_ENDED: Final = """
+CREATE TRIGGER idemkit_ended AFTER UPDATE ON idemkit_records
+WHEN old.journaled AND (
+    new.state IN ('done', 'forgotten')
+    OR new.attempt = 1 AND new.token <> x'' AND new.token <> old.token
+)
+BEGIN DELETE FROM idemkit_steps WHERE address = old.address; END
+"""
+_GONE: Final = """
+CREATE TRIGGER idemkit_gone AFTER DELETE ON idemkit_records WHEN old.journaled
+BEGIN DELETE FROM idemkit_steps WHERE address = old.address; END
+"""
+
+_UPGRADES: Final = {1: (_RECORDS, _EXPIRY), 2: (_JOURNAL, _MARK, _ENDED, _GONE)}
 
 _COUNT: Final = (
     "CREATE TABLE idemkit_count (records INTEGER NOT NULL)",
@@ -98,7 +126,7 @@ def _upgrade(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("CREATE TABLE IF NOT EXISTS idemkit_schema (version INTEGER NOT NULL)")
     present = _version(connection, path)  # somebody else may have been faster
     for version in range(present + 1, VERSION + 1):
-        for statement in _STEPS[version]:
+        for statement in _UPGRADES[version]:
             connection.execute(statement)
     connection.execute("DELETE FROM idemkit_schema")
     connection.execute("INSERT INTO idemkit_schema VALUES (?)", (VERSION,))

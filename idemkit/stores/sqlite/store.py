@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Record,
         Recorded,
         Release,
+        Step,
     )
 
 __all__ = ["SQLiteStore"]
@@ -121,6 +122,10 @@ class SQLiteStore(Store):
             command = command._replace(kind=Kind.OVERSIZED, body=b"")
         return self._write(address, partial(self._complete, address, command))
 
+    async def step(self, address: str, command: Step, /) -> Standing:
+        """Write into a journal, in one transaction with the look at who holds the claim."""
+        return self._write(address, partial(self._step, address, command))
+
     async def release(self, address: str, command: Release, /) -> Standing:
         """Give a claim back."""
         return self._write(address, partial(self._apply, address, protocol.release, command))
@@ -203,6 +208,12 @@ class SQLiteStore(Store):
         if rows.record_own(connection, address, command, self._clock()):
             return Standing.HELD
         return self._apply(address, protocol.complete, command, connection)
+
+    def _step(self, address: str, command: Step, connection: sqlite3.Connection) -> Standing:
+        connection.execute("BEGIN IMMEDIATE")
+        standing = rows.note(connection, address, command, self._clock())
+        connection.execute("COMMIT")
+        return standing
 
     def _apply(
         self,
