@@ -4,8 +4,9 @@ from . import errors
 from .core.call import Outcome
 from .core.verdict import Done, NotDone, Unknown
 from .decorator import idempotent
-from .effects import current, side_effect
+from .effects import current, side_effect, step
 from .errors import (
+    ClaimLostError,
     IdemkitDeprecationWarning,
     IdemkitWarning,
     IdempotencyError,
@@ -13,6 +14,7 @@ from .errors import (
     InProgressError,
     KeyReusedError,
     MaxRunExceededError,
+    NonDeterministicStepError,
     PoisonedError,
     RecordedError,
     ReentrantCallError,
@@ -30,6 +32,7 @@ from .idempotency import Idempotency, configure
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClaimLostError",
     "Done",
     "IdemkitDeprecationWarning",
     "IdemkitWarning",
@@ -39,6 +42,7 @@ __all__ = [
     "InProgressError",
     "KeyReusedError",
     "MaxRunExceededError",
+    "NonDeterministicStepError",
     "NotDone",
     "Outcome",
     "PoisonedError",
@@ -58,4 +62,5 @@ __all__ = [
     "errors",
     "idempotent",
     "side_effect",
+    "step",
 ]

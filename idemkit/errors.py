@@ -6,6 +6,8 @@
     ├── InProgressError            somebody else is running this call
     ├── KeyReusedError             the key came before with another payload
     ├── InDoubtError               an earlier attempt vanished, nobody knows how far it got
+    ├── ClaimLostError             another caller took over while the body ran
+    ├── NonDeterministicStepError  a step came again with other arguments
     ├── PoisonedError              every attempt took its process down
     ├── ReentrantCallError         the call waits for itself
     ├── MaxRunExceededError        the body ran longer than `max_run`
@@ -27,6 +29,7 @@ HTTP status that fits it best.
 from __future__ import annotations
 
 __all__ = [
+    "ClaimLostError",
     "IdemkitDeprecationWarning",
     "IdemkitWarning",
     "IdempotencyError",
@@ -34,6 +37,7 @@ __all__ = [
     "InProgressError",
     "KeyReusedError",
     "MaxRunExceededError",
+    "NonDeterministicStepError",
     "PoisonedError",
     "RecordedError",
     "ReentrantCallError",
@@ -90,9 +94,31 @@ class KeyReusedError(IdempotencyError):
 
 
 class InDoubtError(IdempotencyError):
-    """An earlier attempt vanished while running, and nobody knows how far it got."""
+    """An earlier attempt vanished while running, and nobody knows how far it got.
+
+    Args:
+        step: The step of it that may have happened; None where the whole call is in doubt.
+    """
 
     status = 409
+
+    def __init__(self, message: str, *, key: str | None = None, step: str | None = None) -> None:
+        super().__init__(message, key=key)
+        self.step = step
+
+
+class ClaimLostError(IdempotencyError):
+    """Another caller took over while the body ran, so its further steps must not happen.
+
+    Raised by a step, to end the body; the caller of the guarded function gets the outcome of the
+    one that took over.
+    """
+
+    status = 409
+
+
+class NonDeterministicStepError(IdempotencyError):
+    """A step came with other arguments than in an earlier attempt of the same call."""
 
 
 class PoisonedError(IdempotencyError):

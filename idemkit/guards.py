@@ -24,6 +24,7 @@ from .core.ending import (
     stand_in,
 )
 from .core.keys import Identifier, prefix
+from .effects import callback_plan, perform, perform_async
 from .errors import StoreError
 
 if TYPE_CHECKING:
@@ -266,8 +267,8 @@ class SyncGuard(Guard):
         except BaseException as error:  # noqa: BLE001 - raised again once it is settled
             return failed(execution, error)
         try:
-            for effect in self.guarded.effects:
-                effect(value)
+            for place, effect in enumerate(self.guarded.effects):
+                perform(callback_plan(effect, place), None, effect, (value,), {})
             return returned(execution, bound.codec, value)
         except BaseException as error:  # noqa: BLE001 - an effect's error is no outcome of the body
             return Ending(error=error)
@@ -357,8 +358,8 @@ class AsyncGuard(Guard):
         except BaseException as error:  # noqa: BLE001 - raised again once it is settled
             return failed(execution, error)
         try:
-            for effect in self.guarded.effects:
-                await _awaited(effect(value))
+            for place, effect in enumerate(self.guarded.effects):
+                await perform_async(callback_plan(effect, place), None, effect, (value,), {})
             return returned(execution, bound.codec, value)
         except GeneratorExit:
             raise  # likewise

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from ..errors import (
+    ClaimLostError,
     IdempotencyError,
     InDoubtError,
     ResultNotSerializableError,
@@ -53,17 +54,19 @@ class Ending(NamedTuple):
         error: What its caller is to get instead, after settling.
         result: What is to be recorded; None releases the claim.
         in_doubt: Whether a released claim is to count as abandoned.
+        lost: Whether another caller took over, whose outcome is the call's.
     """
 
     value: Any = None
     error: BaseException | None = None
     result: Result | None = None
     in_doubt: bool = False
+    lost: bool = False
 
     @property
     def replaceable(self) -> Exception | None:
         """The error, if a modest answer may stand in for it."""
-        fixed = self.result is not None or self.in_doubt
+        fixed = self.result is not None or self.in_doubt or self.lost
         return self.error if isinstance(self.error, Exception) and not fixed else None
 
 
@@ -95,6 +98,8 @@ def failed(execution: Execution, error: BaseException) -> Ending:
     """Return the ending of a body that raised `error`."""
     if isinstance(error, IdempotencyError) and error.key is None:
         error.key = execution.call.key
+    if isinstance(error, ClaimLostError) and error.key == execution.call.key:
+        return Ending(error=error, lost=True)
     if not isinstance(error, execution.policy.record_errors):
         return Ending(error=error)
     body = encode_error(error)

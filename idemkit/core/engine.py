@@ -32,7 +32,7 @@ from .settling import Settler
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from ..protocol import Grant, Recorded
+    from ..protocol import Entry, Grant, Recorded
     from ..stores.base import Store
     from .call import Call
     from .ending import Ending
@@ -189,7 +189,9 @@ class Engine:
         self, visit: _Visit, flight: Flight | None, acquired: Acquired, sent: float
     ) -> Execution:
         grant = granted(visit.command, acquired)
-        execution = self._execution(visit, flight, grant, sent, stale=acquired.stale)
+        execution = self._execution(
+            visit, flight, grant, sent, stale=acquired.stale, entries=acquired.journal
+        )
         self._wiring.flights.threads[execution.address] = execution.thread
         self._wiring.keeper.hold(execution)
         return execution
@@ -213,6 +215,7 @@ class Engine:
         *,
         protected: bool = True,
         stale: Recorded | None = None,
+        entries: tuple[Entry, ...] = (),
     ) -> Execution:
         observed = None
         if visit.started is not None:
@@ -233,6 +236,7 @@ class Engine:
             protected=protected,
             flight=flight,
             stale=stale,
+            entries=entries,
             observed=observed,
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ReentrantCallError
 from ..protocol import Beat, Grant, beat_interval, validity
+from .journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ..protocol import Recorded, Standing
-    from ..stores.base import Store
+    from ..protocol import Entry, Recorded, Standing
+    from ..stores.base import Caller, Store
     from .call import Call, OutcomeKind
     from .flights import Flight
     from .policy import Policy
@@ -39,6 +40,10 @@ class Owner(Protocol):
         """Give the claim of `execution` back as in doubt; may block."""
         ...
 
+    async def note(self, execution: Execution, entries: tuple[Entry, ...], caller: Caller) -> None:
+        """Write into the journal of `execution`, for a step of this colour."""
+        ...
+
 
 class Execution:
     """Hold a claim while its body runs; the one object here that has a lifetime.
@@ -56,11 +61,14 @@ class Execution:
         protected: Whether a store knows of it; false if it runs without one.
         flight: What its local duplicates follow, if any may.
         stale: An expired outcome that may stand in if the body fails.
+        entries: What earlier attempts wrote into the call's journal.
         observed: Its span, if anybody listens.
     """
 
     __slots__ = (
         "_alive",
+        "_entries",
+        "_journal",
         "_owner",
         "_reset",
         "_valid_until",
@@ -78,6 +86,7 @@ class Execution:
         "protected",
         "recorded",
         "renew_until",
+        "replayed",
         "settled",
         "stale",
         "store",
@@ -98,6 +107,7 @@ class Execution:
         protected: bool = True,
         flight: Flight | None = None,
         stale: Recorded | None = None,
+        entries: tuple[Entry, ...] = (),
         observed: Observed | None = None,
     ) -> None:
         lease = policy.terms.lease / 1000
@@ -115,12 +125,15 @@ class Execution:
         self.renew_until: float = sent + (policy.max_seconds or float("inf"))
         self.settled: bool = False
         self.recorded: bool = False
+        self.replayed: bool = False
         self.ttl: float = 0.0
         self.thread: int = threading.get_ident()
         self.pid: int = os.getpid()
         self.parent: Execution | None = _current.get()
         self._owner = owner
         self._alive = alive
+        self._entries = entries
+        self._journal: Journal | None = None
         self._valid_until = sent + validity(lease)
         self._reset: Token[Execution | None] | None = None
         self.outcome: OutcomeKind = self.kind
@@ -165,6 +178,24 @@ class Execution:
         return "" if self.observed is None else self.observed.traceparent
 
     @property
+    def journal(self) -> Journal:
+        """The call's journal, made when a first step asks for it."""
+        if self._journal is None:
+            with _making_journal:  # two threads at once would count in a journal each
+                self._journal = self._journal or Journal(self._entries)
+        return self._journal
+
+    async def note(self, *entries: Entry, caller: Caller) -> None:
+        """Write into the journal, for a step of this colour.
+
+        Raises:
+            ClaimLostError: Another caller took over.
+            StoreUnavailableError: The store did not answer for as long as the lease lasted.
+        """
+        self.journal.add(entries)
+        await self._owner.note(self, entries, caller)
+
+    @property
     def ours(self) -> bool:
         """Whether this process holds a claim: a forked child owns nothing."""
         return self.protected and self.pid == os.getpid()
@@ -201,6 +232,7 @@ class Execution:
         self._owner.let_go(self)
 
 
+_making_journal: Final = threading.Lock()
 _current: Final[ContextVar[Execution | None]] = ContextVar("idemkit.execution", default=None)
 
 

@@ -89,6 +89,12 @@ class Keeper:
             if held.due < self._wakes_at or self._dead():
                 self._wake()
 
+    def revive(self) -> None:
+        """Start the thread again, should something have killed it while claims are held."""
+        if self._dead() and self._held:
+            with self._changed:
+                self._wake()
+
     def drop(self, held: Held) -> None:
         """Renew `held` no more."""
         self._held.pop(id(held), None)

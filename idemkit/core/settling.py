@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import IdempotencyError, StoreError, StoreUnavailableError
 from ..protocol import Acquired, Claim, Done, Release, Running, Standing, retry_delay
-from . import telemetry
 from .colour import drive
 from .doorbell import Patience, claim, take_turn
 from .refusals import in_progress
 from .result import Conclusion, Result, completion, granted, unsent
+from .scribe import Note, Scribe, tell_lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -40,6 +40,7 @@ class Settler:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
+        self.note: Note = Scribe(wiring).note
 
     async def settle(self, execution: Execution, ending: Ending) -> Conclusion:
         """Record what a body came to, or give its claim back."""
@@ -75,12 +76,26 @@ class Settler:
             self._leave(execution)
             self._wiring.end(execution.flight)
 
+    async def _give_way(self, execution: Execution, ending: Ending) -> Conclusion:
+        """Take the outcome of whoever took over; if that one failed too, pass on the error."""
+        execution.settled = True
+        conclusion: Conclusion | None = None
+        try:
+            conclusion = await self._yield(execution)
+        finally:
+            if conclusion is None:  # ours again, or nobody can say: let it be had by anybody
+                await self._release(execution, ending.error, in_doubt=False)
+            else:
+                self._leave(execution)
+                self._wiring.end(execution.flight)
+        return conclusion or Conclusion(recorded=False)
+
     async def _conclude(self, execution: Execution, result: Result) -> Conclusion:
         while True:
             standing = await self._record(execution, result)
             if standing is None or not standing.lost:
                 return Conclusion(recorded=standing is not None)
-            self._tell_lost(execution, standing)
+            tell_lost(self._wiring, execution, standing)
             if standing is not Standing.SUPERSEDED:
                 return Conclusion(recorded=False)
             try:
@@ -199,16 +214,6 @@ class Settler:
 
     def _store(self, execution: Execution) -> Store:
         return self._wiring.store if execution.observed is None else self._wiring.timed
-
-    def _tell_lost(self, execution: Execution, standing: Standing) -> None:
-        logger.warning(
-            "%s lost its claim before it completed (%s)",
-            execution.call.operation,
-            standing,
-            extra={"idemkit.key": execution.call.key},
-        )
-        if telemetry.active():
-            telemetry.lease_lost(self._wiring.subject(execution.call))
 
 
 def _warn_unsettled(execution: Execution, error: StoreError) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import telemetry
+from .colour import SYNC
 
 if TYPE_CHECKING:
-    from ..stores.base import Store
+    from ..stores.base import Caller, Store
     from .call import Call
     from .colour import Frame
     from .flights import Flight, Flights
@@ -44,6 +45,24 @@ class Wiring:
     def local(self) -> bool:
         """Whether the store's verbs never wait, because it lives in this very process."""
         return self.store.colour == "any"
+
+    def for_step(self, caller: Caller) -> tuple[Store, Frame]:
+        """Return the face and the frame for a step of this colour.
+
+        A synchronous step inside a coroutine cannot await: it blocks, as whatever it does does.
+
+        Raises:
+            TypeError: The store cannot serve it.
+        """
+        if caller == "async" or self.frame.caller == "sync":
+            return self.store, self.frame
+        if self.parting is None:
+            message = (
+                f"store {self.store.name!r} serves asynchronous callers only, so a step inside a "
+                "coroutine must be a coroutine function too"
+            )
+            raise TypeError(message)
+        return self.parting, SYNC
 
     def end(self, flight: Flight | None) -> None:
         """End a flight, if there is one, without an outcome."""

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing, Step
+    from ..protocol import (
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Record,
+        Recorded,
+        Release,
+        Standing,
+        Step,
+    )
 
 __all__ = ["Caller", "Colour", "Store"]
 

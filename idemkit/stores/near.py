@@ -14,7 +14,17 @@ from .base import Caller, Colour, Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing, Step
+    from ..protocol import (
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Record,
+        Recorded,
+        Release,
+        Standing,
+        Step,
+    )
 
 __all__ = ["NearStore"]
 

@@ -1,0 +1,89 @@
+"""The journal of one execution: what earlier attempts did on their way, and what this one does.
+
+It is written through `Settler.note`; here it is only read, named and kept in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NonDeterministicStepError
+from ..protocol import Entry
+from .keys import canonical, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Journal", "fingerprint_of"]
+
+
+class Journal:
+    """Keep the entries of a call, for whatever thread or task asks.
+
+    Args:
+        entries: What the claim brought.
+    """
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] = {entry.name: entry for entry in entries}
+        self._counts: defaultdict[str, int] = defaultdict(int)
+
+    def name(self, step: str, key: object) -> str:
+        """Return which step of the call this is: the n-th of its name, or the one of that key.
+
+        What is asked for in one order is counted in that order, whatever order it ends in. The
+        key itself, which may be anybody's name or address, goes to no store.
+        """
+        if key is not None:
+            return f"{step}:{digest(canonical(key)).hex()}"
+        with self._lock:
+            count = self._counts[step]
+            self._counts[step] += 1
+        return f"{step}#{count}"
+
+    def find(self, name: str, fingerprint: bytes) -> Entry | None:
+        """Return what is written of a step.
+
+        Raises:
+            NonDeterministicStepError: An earlier attempt took it with other arguments.
+        """
+        with self._lock:
+            entry = self._entries.get(name)
+        if entry is not None and entry.fingerprint != fingerprint:
+            message = (
+                f"step {name!r} was taken with other arguments in an earlier attempt: give steps "
+                "whose order or arguments may differ from attempt to attempt a key=... of their own"
+            )
+            raise NonDeterministicStepError(message)
+        return entry
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Remember what has been written."""
+        with self._lock:
+            self._entries.update((entry.name, entry) for entry in entries)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all of it, in the order it was first written in."""
+        with self._lock:
+            return tuple(self._entries.values())
+
+
+def fingerprint_of(step: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """Return a digest of what a step is called with.
+
+    An argument without canonical form, a client or a session, counts by its class.
+    """
+    names = sorted(kwargs)
+    values = (*args, *(kwargs[name] for name in names))
+    return digest(canonical((step, len(args), names)), *map(_form, values))
+
+
+def _form(value: object) -> bytes:
+    try:
+        return canonical(value)
+    except TypeError:
+        kind = type(value)
+        return canonical((kind.__module__, kind.__qualname__))
