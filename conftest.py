@@ -3,6 +3,9 @@
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
+# Where idemkit is installed, it is there already.
+pytest_plugins = ["idemkit.testing.plugin"]
+
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/**/*.md"],

@@ -1,56 +1,27 @@
-"""Commands as an owner would send them, for tests of stores."""
+"""Commands as an owner would send them: those that the contract of a store is written in."""
 
-from dataclasses import replace
-from typing import Any
-
-from idemkit.protocol import (
-    Acquired,
-    Beat,
-    Claim,
-    Completion,
-    Decision,
-    Grant,
-    Kind,
-    Release,
-    Terms,
+from idemkit.testing.contract.commands import (
+    BODY,
+    FINGERPRINT,
+    OTHER,
+    TERMS,
+    TOKEN,
+    beat,
+    claim,
+    completion,
+    grant,
+    release,
 )
 
-TERMS = Terms(lease=30_000)
-TOKEN = b"owner-owner-1234"
-OTHER = b"other-other-1234"
-FINGERPRINT = b"\x00\r\n\xff payload"
-BODY = b'\x00\r\n$5\r\n{"a": 1}\xff'
-
-
-def claim(token: bytes = TOKEN, fingerprint: bytes = FINGERPRINT, **terms: Any) -> Claim:
-    """Return a claim, whose terms differ from the usual as told."""
-    return Claim(token, fingerprint, replace(TERMS, **terms))
-
-
-def grant(command: Claim, decision: Decision) -> Grant:
-    """Return what an owner holds after its claim was granted."""
-    assert isinstance(decision, Acquired), decision
-    return Grant(
-        command.token,
-        command.fingerprint,
-        decision.epoch,
-        decision.attempt,
-        decision.abandoned,
-        command.terms,
-    )
-
-
-def beat(owned: Grant, *, heal: bool = True) -> Beat:
-    """Return a beat."""
-    return Beat(owned, heal)
-
-
-def completion(owned: Grant, body: bytes = BODY, **more: Any) -> Completion:
-    """Return a completion with a value."""
-    usual = Completion(owned, Kind.VALUE, "plain", body, "00-ab-cd-01", 60_000, 0, heal=True)
-    return usual._replace(**more)
-
-
-def release(owned: Grant, **more: Any) -> Release:
-    """Return a release after a failure."""
-    return Release(owned, "ValueError")._replace(**more)
+__all__ = [
+    "BODY",
+    "FINGERPRINT",
+    "OTHER",
+    "TERMS",
+    "TOKEN",
+    "beat",
+    "claim",
+    "completion",
+    "grant",
+    "release",
+]

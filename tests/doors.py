@@ -11,7 +11,7 @@ from idemkit import Idempotency
 from idemkit.core.colour import drive
 from idemkit.protocol import Acquired, Claim, Terms
 from idemkit.stores import MemoryStore
-from tests.stand_ins import FakeClock, FaultyStore
+from idemkit.testing import FakeClock, FaultyStore
 
 
 class Body:

@@ -18,7 +18,7 @@ from idemkit import IdemkitWarning, Idempotency, idempotent, operation
 from idemkit.codecs import TypedCodec
 from idemkit.decorator import Options
 from idemkit.stores import MemoryStore
-from tests.stand_ins import FaultyStore
+from idemkit.testing import FaultyStore
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 
 from idemkit import Idempotency, current, side_effect
 from idemkit.stores import MemoryStore
-from tests.stand_ins import FaultyStore, request_lost
+from idemkit.testing import FaultyStore
+from idemkit.testing.faults import request_lost
 
 
 @pytest.fixture

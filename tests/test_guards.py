@@ -39,9 +39,9 @@ from idemkit.core.call import Call
 from idemkit.core.colour import drive
 from idemkit.core.telemetry import discovery
 from idemkit.protocol import Situation, classify
+from idemkit.testing.faults import raising, request_lost
 from tests.doors import Body, Door
 from tests.servers import wait_until
-from tests.stand_ins import raising, request_lost
 
 TENANT: ContextVar[str] = ContextVar("tenant", default="nobody")
 

@@ -11,7 +11,7 @@ from idemkit import Idempotency, configure, idempotent, operation
 from idemkit.codecs import TypedCodec
 from idemkit.core.policy import Policy
 from idemkit.stores import MemoryStore
-from tests.stand_ins import FakeClock, FaultyStore
+from idemkit.testing import FakeClock, FaultyStore
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,15 @@ import idemkit
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(ROOT.glob("idemkit/**/*.py"))
 # What users import names from.
-FACES = ("idemkit", "idemkit.errors", "idemkit.protocol", "idemkit.stores", "idemkit.stores.redis")
+FACES = (
+    "idemkit",
+    "idemkit.errors",
+    "idemkit.protocol",
+    "idemkit.stores",
+    "idemkit.stores.redis",
+    "idemkit.testing",
+    "idemkit.testing.faults",
+)
 # What imports leave behind in a module's namespace: submodules, and the marks of `__future__`.
 INCIDENTAL = (ModuleType, type(__future__.annotations))
 FOLDERS = ("", "idemkit/**/", "tests/**/", "docs/**/", "examples/**/", "benchmarks/**/")

@@ -12,7 +12,8 @@ import pytest
 from idemkit import IdemkitWarning, Idempotency, idempotent, operation
 from idemkit.operation import Names
 from idemkit.stores import MemoryStore
-from tests.stand_ins import FaultyStore, in_child
+from idemkit.testing import FaultyStore
+from tests.stand_ins import in_child
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from ..errors import (
     ResultUnavailableError,
     ResultUnreadableError,
 )
+from ..points import point
 from ..protocol import Kind
 from .call import Outcome, Ran, Replay
 from .codecs import DecodeError, decode_error, encode_error
@@ -78,9 +79,13 @@ def returned(execution: Execution, codec: Codec, value: Any) -> Ending:
     """
     try:
         keep = execution.policy.record
-        return Ending(value) if keep and not keep(value) else _kept_ending(execution, codec, value)
+        ending = (
+            Ending(value) if keep and not keep(value) else _kept_ending(execution, codec, value)
+        )
     except Exception as error:  # noqa: BLE001 - the user's predicate, after the body was paid for
-        return _kept_ending(execution, codec, value)._replace(error=error)
+        ending = _kept_ending(execution, codec, value)._replace(error=error)
+    point("after_effect_before_complete", execution.call, codec, ending)
+    return ending
 
 
 def _kept_ending(execution: Execution, codec: Codec, value: Any) -> Ending:

@@ -12,6 +12,7 @@ from ..errors import (
     ReentrantCallError,
     StoreUnavailableError,
 )
+from ..points import point
 from ..protocol import (
     Acquired,
     Claim,
@@ -154,6 +155,7 @@ class Engine:
 
     async def _fly(self, visit: _Visit, flight: Flight | None) -> Begun:
         try:
+            point("before_claim")
             store = self._wiring.store if visit.started is None else self._wiring.timed
             turn = await claim(store, visit.call.address, visit.command, self._wiring.frame)
             if isinstance(turn.decision, Running) and visit.policy.patience != 0.0:
@@ -172,6 +174,7 @@ class Engine:
     async def _wait(self, visit: _Visit, store: Store, turn: Turn) -> Turn:
         address, frame = visit.call.address, self._wiring.frame
         self._refuse_deadlock(visit.call, self._wiring.flights.threads.get(address))
+        point("before_wait")
         return await take_turn(store, address, visit.command, frame, visit.wait(), turn)
 
     def _arrive(self, visit: _Visit, flight: Flight | None, turn: Turn) -> Begun:
@@ -194,6 +197,7 @@ class Engine:
         )
         self._wiring.flights.threads[execution.address] = execution.thread
         self._wiring.keeper.hold(execution)
+        point("after_claim_before_body")
         return execution
 
     def _unprotected(self, visit: _Visit, flight: Flight | None) -> Execution:

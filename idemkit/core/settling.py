@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import IdempotencyError, StoreError, StoreUnavailableError
+from ..points import point
 from ..protocol import Acquired, Claim, Done, Release, Running, Standing, retry_delay
 from .colour import drive
 from .doorbell import Patience, claim, take_turn
@@ -45,8 +46,12 @@ class Settler:
     async def settle(self, execution: Execution, ending: Ending) -> Conclusion:
         """Record what a body came to, or give its claim back."""
         if ending.result is not None:
-            return await self.complete(execution, ending.result)
+            conclusion = await self.complete(execution, ending.result)
+            point("after_complete_before_return")
+            return conclusion
+        point("after_failure_before_release")
         await self.release(execution, ending.error, in_doubt=ending.in_doubt)
+        point("after_release_before_raise")
         return Conclusion(recorded=False)
 
     async def complete(self, execution: Execution, result: Result) -> Conclusion:
@@ -98,6 +103,7 @@ class Settler:
             tell_lost(self._wiring, execution, standing)
             if standing is not Standing.SUPERSEDED:
                 return Conclusion(recorded=False)
+            point("after_loss_before_claim")
             try:
                 conclusion = await self._yield(execution)
             except StoreError as error:

@@ -1,9 +1,5 @@
 """Servers and stores for the contract's tests: those of the tests of stores."""
 
-import pytest
-
 from tests.stores.conftest import numbers, prefix, redis_store, server
 
 __all__ = ["numbers", "prefix", "redis_store", "server"]
-
-pytest.register_assert_rewrite("tests.contract.store_contract")

@@ -4,13 +4,13 @@ import pytest
 
 from idemkit.stores import MemoryStore
 from idemkit.stores.near import NearStore
-from tests.contract.store_contract import ClockedStoreContract, SettableClock
+from idemkit.testing import ClockedStoreContract, FakeClock
 
 
 class TestNearStore(ClockedStoreContract):
     """Finished outcomes here, all else in the store behind."""
 
     @pytest.fixture
-    def store(self, clock: SettableClock) -> NearStore:
+    def store(self, clock: FakeClock) -> NearStore:
         """Return an empty cache before an empty store, on one clock."""
-        return NearStore(MemoryStore(clock=clock), size=10, clock=lambda: clock() / 1000)
+        return NearStore(MemoryStore(clock=clock.milliseconds), size=10, clock=clock)

@@ -11,13 +11,14 @@ import pytest
 
 from idemkit.core.colour import ASYNC, SYNC, LoopBell, ThreadBell, drive, limit, pair
 from idemkit.core.doorbell import claim
-from idemkit.errors import MaxRunExceededError
+from idemkit.errors import MaxRunExceededError, StoreUnavailableError
 from idemkit.protocol import Acquired, Standing
 from idemkit.stores import MemoryStore, Store
 from idemkit.stores.base import Caller, Colour
+from idemkit.testing import FaultyStore
+from idemkit.testing.faults import Send, preceded_by, reply_lost
 from tests import commands
 from tests.commands import beat, completion, grant, release
-from tests.stand_ins import FaultyStore, preceded_by
 
 GRANT = grant(commands.claim(), Acquired(1, 1, 0))
 
@@ -114,23 +115,73 @@ def test_pair_refuses_a_store_that_needs_a_loop() -> None:
 # ---------------------------------------------------------------------------- off-load
 
 
-@pytest.mark.parametrize(
-    ("verb", "words"),
-    [
-        ("open", ()),
-        ("claim", ("a", commands.claim())),
-        ("complete", ("a", completion(GRANT))),
-        ("release", ("a", release(GRANT))),
-        ("forget", ("a", 1000)),
-        ("peek", ("a",)),
-        ("close", ()),
-    ],
-)
+VERBS: list[tuple[str, tuple[Any, ...]]] = [
+    ("open", ()),
+    ("claim", ("a", commands.claim())),
+    ("complete", ("a", completion(GRANT))),
+    ("release", ("a", release(GRANT))),
+    ("forget", ("a", 1000)),
+    ("peek", ("a",)),
+]
+
+
+@pytest.mark.parametrize(("verb", "words"), [*VERBS, ("close", ())])
 async def test_blocking_store_is_off_loaded(verb: str, words: tuple[Any, ...]) -> None:
     """Every verb of a blocking store runs in another thread than the event loop's."""
     store = FaultyStore(MemoryStore(), "sync")
     await getattr(pair(store, "async"), verb)(*words)
     assert threading.get_ident() != store.threads[verb]
+
+
+class Hasty(FaultyStore):
+    """A blocking store with a face that never waits."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(), "sync")
+        self.hasty = FaultyStore(MemoryStore(), "sync")
+
+    @property
+    def at_once(self) -> Store:
+        """Return that face."""
+        return self.hasty
+
+
+async def busy(_send: Send) -> None:
+    """Do nothing, for somebody else is at it."""
+    raise BlockingIOError
+
+
+@pytest.mark.parametrize(("verb", "words"), VERBS)
+async def test_what_can_be_done_at_once_is_done_at_once(verb: str, words: tuple[Any, ...]) -> None:
+    """No verb of such a store leaves the event loop's thread unless it must."""
+    store = Hasty()
+    await getattr(pair(store, "async"), verb)(*words)
+    assert (threading.get_ident(), []) == (store.hasty.threads[verb], store.sent)
+
+
+@pytest.mark.parametrize(("verb", "words"), VERBS)
+async def test_what_would_wait_is_off_loaded(verb: str, words: tuple[Any, ...]) -> None:
+    """A verb that cannot be done at once is done once, in another thread."""
+    store = Hasty()
+    store.hasty.suffer(verb, busy)
+    await getattr(pair(store, "async"), verb)(*words)
+    assert ([verb], True) == (store.sent, threading.get_ident() != store.threads[verb])
+
+
+async def test_what_fails_at_once_has_failed() -> None:
+    """Only a verb that had no effect is tried again in another thread."""
+    store = Hasty()
+    store.hasty.suffer("peek", reply_lost)
+    with pytest.raises(StoreUnavailableError):
+        await pair(store, "async").peek("a")
+    assert [] == store.sent
+
+
+async def test_close_is_off_loaded() -> None:
+    """Closing may wait for others even where verbs do not."""
+    store = Hasty()
+    await pair(store, "async").close()
+    assert ([], ["close"]) == (store.hasty.sent, store.sent)
 
 
 async def test_off_loaded_verb_answers() -> None:

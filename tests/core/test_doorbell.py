@@ -13,21 +13,19 @@ from idemkit.core.doorbell import Patience, Turn, claim, take_turn
 from idemkit.errors import StoreUnavailableError
 from idemkit.protocol import Acquired, Claim, Decision, Done, Grant, Running, State
 from idemkit.stores import MemoryStore
-from tests import commands
-from tests.commands import TERMS, completion, grant, release
-from tests.core.worlds import World
-from tests.stand_ins import (
-    FakeClock,
-    FaultyStore,
+from idemkit.testing import FakeClock, FaultyStore
+from idemkit.testing.faults import (
     followed_by,
     preceded_by,
     raising,
-    reached,
     reply_lost,
     request_lost,
     straight,
-    suspended_until,
 )
+from tests import commands
+from tests.commands import TERMS, completion, grant, release
+from tests.core.worlds import World
+from tests.stand_ins import reached, suspended_until
 
 
 class Duplicate:

@@ -23,9 +23,10 @@ from idemkit.errors import (
     StoreUnavailableError,
     StoreVersionError,
 )
+from idemkit.testing.faults import followed_by, preceded_by, raising, request_lost
 from tests.core.worlds import CALL, CODEC, Backend, Process, World
 from tests.servers import wait_until
-from tests.stand_ins import followed_by, preceded_by, raising, reached, request_lost
+from tests.stand_ins import reached
 
 OTHER_PAYLOAD = CALL._replace(fingerprint=b"other payload")
 FAILURE = Ending(error=ValueError("declined"))

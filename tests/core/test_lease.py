@@ -18,9 +18,11 @@ from idemkit.core.settling import Settler
 from idemkit.core.wiring import Wiring
 from idemkit.protocol import Record, State
 from idemkit.stores import MemoryStore
+from idemkit.testing import FakeClock, FaultyStore
+from idemkit.testing.faults import preceded_by, raising, request_lost
 from tests.commands import claim, grant
 from tests.servers import wait_until
-from tests.stand_ins import FakeClock, FaultyStore, in_child, preceded_by, raising, request_lost
+from tests.stand_ins import in_child
 
 # Of a lease of thirty seconds, in seconds.
 BEAT = 6.0

@@ -15,18 +15,10 @@ from idemkit.core.policy import Policy
 from idemkit.core.result import Conclusion
 from idemkit.errors import InProgressError, StoreVersionError
 from idemkit.protocol import Standing, State
+from idemkit.testing.faults import Mishap, Send, raising, reply_lost, request_lost
 from tests.core.worlds import CALL, CODEC, Backend, Process, World
 from tests.servers import wait_until
-from tests.stand_ins import (
-    Go,
-    Mishap,
-    in_child,
-    raising,
-    reached,
-    reply_lost,
-    request_lost,
-    suspended_until,
-)
+from tests.stand_ins import in_child, reached, suspended_until
 
 FAILURE = Ending(error=ValueError("declined"))
 BEYOND = 31.0
@@ -67,7 +59,7 @@ def expire(execution: Execution) -> None:
 def after_the_lease(execution: Execution) -> Mishap:
     """Return the mishap that a request is lost, and the lease over by then."""
 
-    async def mishap(go: Go) -> Any:
+    async def mishap(go: Send) -> Any:
         expire(execution)
         return await request_lost(go)
 

@@ -10,7 +10,7 @@ from idemkit.core.telemetry import Subject
 from idemkit.core.wiring import Wiring
 from idemkit.stores import MemoryStore, Store
 from idemkit.stores.base import Colour
-from tests.stand_ins import FaultyStore
+from idemkit.testing import FaultyStore
 
 
 def wired(store: Store) -> Wiring:

@@ -24,7 +24,7 @@ from idemkit.core.wiring import Wiring
 from idemkit.protocol import Record
 from idemkit.stores import MemoryStore, Store
 from idemkit.stores.base import Caller, Colour
-from tests.stand_ins import FakeClock, FaultyStore
+from idemkit.testing import FakeClock, FaultyStore
 
 CALL = Call("shop.pay", "shop.pay@1:", "5eed" * 8, b"payload")
 CODEC = TypedCodec()

@@ -4,12 +4,15 @@ import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from idemkit.core.colour import drive
 from idemkit.stores.redis import RedisStore
+from idemkit.stores.sqlite import SQLiteStore
+from idemkit.testing import FakeClock
 from tests.proxy import Proxy, proxy_to
 from tests.servers import Server, binaries, running
 
@@ -89,3 +92,36 @@ def face(redis_store: RedisStore, colour: Callable[[RedisStore], Face]) -> Face:
 def proxied_face(proxied: RedisStore, colour: Callable[[RedisStore], Face]) -> Face:
     """Return each face of a store behind the proxy."""
     return colour(proxied)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return where a file of records is to be."""
+    return tmp_path / "records.db"
+
+
+@pytest.fixture
+def file_clock() -> FakeClock:
+    """Return the clock of the stores on that file."""
+    return FakeClock()
+
+
+@pytest.fixture
+def another(file: Path, file_clock: FakeClock) -> Iterator[Callable[..., SQLiteStore]]:
+    """Return what opens one more store on that file, as another process does."""
+    opened: list[SQLiteStore] = []
+
+    def open_one(**settings: Any) -> SQLiteStore:
+        opened.append(SQLiteStore(file, clock=file_clock.milliseconds, **settings))
+        opened[-1]._attendant._writes = -1_000_000  # nothing is swept but by the test
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        drive(store.close())
+
+
+@pytest.fixture
+def sqlite_store(another: Callable[..., SQLiteStore]) -> SQLiteStore:
+    """Return a store on that file."""
+    return another()

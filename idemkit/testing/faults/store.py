@@ -1,0 +1,183 @@
+"""A real store that can be told beforehand what is to go wrong on the way to it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from ...core.colour import drive
+from ...stores import Store
+from .mishaps import straight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from ...protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing
+    from ...stores import Caller, Colour
+    from .mishaps import Mishap, Send
+
+__all__ = ["FaultyStore"]
+
+Answer = TypeVar("Answer")
+
+PATIENCE: Final = 20.0
+"""Seconds within which a verb must be used that somebody waits for."""
+
+
+class _Way(Store):
+    """The way to one face of a store, on which mishaps happen."""
+
+    def __init__(self, store: Store, colour: Colour, faults: FaultyStore) -> None:
+        self.name: str = store.name
+        self.colour: Colour = colour
+        self._store = store
+        self._faults = faults
+
+    async def open(self) -> None:
+        """Pass on."""
+        await self._pass("open", self._store.open)
+
+    def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
+        """Pass on; nothing is sent, so nothing goes wrong."""
+        return self._store.recall(self._faults.at(address), fingerprint)
+
+    async def claim(self, address: str, command: Claim, /) -> Decision:
+        """Pass on."""
+        at = self._faults.at
+        return await self._pass("claim", lambda: self._store.claim(at(address), command))
+
+    async def complete(self, address: str, command: Completion, /) -> Standing:
+        """Pass on."""
+        at = self._faults.at
+        return await self._pass("complete", lambda: self._store.complete(at(address), command))
+
+    async def release(self, address: str, command: Release, /) -> Standing:
+        """Pass on."""
+        at = self._faults.at
+        return await self._pass("release", lambda: self._store.release(at(address), command))
+
+    async def forget(self, address: str, tombstone: int, /) -> bool:
+        """Pass on."""
+        at = self._faults.at
+        return await self._pass("forget", lambda: self._store.forget(at(address), tombstone))
+
+    async def peek(self, address: str, /) -> tuple[Record, int] | None:
+        """Pass on."""
+        return await self._pass("peek", lambda: self._store.peek(self._faults.at(address)))
+
+    async def close(self) -> None:
+        """Pass on."""
+        await self._pass("close", self._store.close)
+
+    def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
+        """Pass on; a mishap of this verb may block, but not suspend."""
+
+        async def send() -> Sequence[Standing]:
+            return self._store.beat([(self._faults.at(address), beat) for address, beat in beats])
+
+        standings: Sequence[Standing] = drive(self._faults.through("beat", send))
+        return standings
+
+    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
+        """Pass on, unless deaf; a mishap of this verb may block, but not suspend."""
+        faults = self._faults
+
+        async def send() -> Any:
+            heard = (lambda: None) if faults.deaf else ring
+            return self._store.watch(faults.at(address), heard)
+
+        stop = drive(faults.through("watch", send))
+        faults.listeners += 1
+
+        def stopped() -> None:
+            faults.listeners -= 1
+            stop()
+
+        return stopped
+
+    def after_fork(self) -> None:
+        """Pass on."""
+        self._faults.sent.append("after_fork")
+        self._store.after_fork()
+
+    async def _pass(self, verb: str, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+        async def send() -> Answer:
+            if self.colour == "async":
+                await asyncio.sleep(0)
+            return await ask()
+
+        answer: Answer = await self._faults.through(verb, send)
+        return answer
+
+
+class FaultyStore(_Way):
+    """Pass every verb on to a real store, and let go wrong what was planned.
+
+    Args:
+        store: The store behind.
+        colour: Whom this one serves; None serves whom the store behind serves. One that is
+            ``"async"`` suspends in every verb, be it only for a moment.
+
+    Attributes:
+        sent: The verbs used so far, in order.
+        ended: The verbs that have come to an end, in order.
+        threads: The thread that used a verb last.
+        listeners: How many listen to a doorbell.
+        deaf: Whether those who listen from now on hear nothing.
+    """
+
+    def __init__(self, store: Store, colour: Colour | None = None) -> None:
+        super().__init__(store, colour or store.colour, self)
+        self.sent: list[str] = []
+        self.ended: list[str] = []
+        self.threads: dict[str, int] = {}
+        self.listeners: int = 0
+        self.deaf: bool = False
+        self._losses = 0
+        self._used = threading.Condition()
+        self._mishaps: defaultdict[str, deque[Mishap]] = defaultdict(deque)
+
+    def face(self, caller: Caller, /) -> Store:
+        """Return the face of the store behind; the same plan holds on the way to it."""
+        face = self._store.face(caller)
+        return self if face is self._store else _Way(face, face.colour, self)
+
+    def suffer(self, verb: str, *mishaps: Mishap) -> None:
+        """Let the next uses of a verb go wrong in these ways, one each."""
+        self._mishaps[verb].extend(mishaps)
+
+    def lose_records(self) -> None:
+        """Lose all that was kept, as a store does that is flushed or restarts without its data.
+
+        Whoever listens to a doorbell then hears nothing more, and asks again at the lease's end.
+        """
+        self._losses += 1
+
+    def until(self, verb: str, uses: int = 1) -> None:
+        """Wait until a verb was used so many times in all.
+
+        Raises:
+            AssertionError: That took too long.
+        """
+        with self._used:
+            if not self._used.wait_for(lambda: self.sent.count(verb) >= uses, PATIENCE):
+                message = f"{verb} was used {self.sent.count(verb)} times, not {uses}"
+                raise AssertionError(message)
+
+    def at(self, address: str) -> str:
+        """Return where a record is kept since the latest loss."""
+        return f"{address}.{self._losses}" if self._losses else address
+
+    async def through(self, verb: str, send: Send) -> Any:
+        """Send a command, unless a mishap was planned for it."""
+        with self._used:
+            self.sent.append(verb)
+            self._used.notify_all()
+        self.threads[verb] = threading.get_ident()
+        planned = self._mishaps[verb]
+        try:
+            return await (planned.popleft() if planned else straight)(send)
+        finally:
+            self.ended.append(verb)

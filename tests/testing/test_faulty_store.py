@@ -1,0 +1,218 @@
+"""Tests of `idemkit.testing.faults`: what goes wrong on the way to a store is what was planned."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from idemkit.core.colour import drive
+from idemkit.errors import StoreUnavailableError
+from idemkit.protocol import Acquired, Running, Standing
+from idemkit.stores import MemoryStore
+from idemkit.stores.near import NearStore
+from idemkit.testing import ClockedStoreContract, FakeClock, FaultyStore, faults
+from idemkit.testing.faults import (
+    Mishap,
+    delayed,
+    duplicated,
+    followed_by,
+    preceded_by,
+    raising,
+    reply_lost,
+    request_lost,
+    straight,
+)
+from tests.commands import OTHER, beat, claim, completion, grant
+from tests.doors import Body, Door
+from tests.stand_ins import reached
+
+
+class TestFaultyStore(ClockedStoreContract):
+    """A store on the way to which nothing goes wrong keeps the promises of the one behind."""
+
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> FaultyStore:
+        """Return an empty store that serves both colours."""
+        return FaultyStore(MemoryStore(clock=clock.milliseconds))
+
+
+class TestFacesOfFaultyStore(ClockedStoreContract):
+    """So it does where the store behind has a face for each colour."""
+
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> FaultyStore:
+        """Return an empty store with faces."""
+        memory = MemoryStore(clock=clock.milliseconds)
+        return FaultyStore(NearStore(memory, size=10, clock=clock))
+
+
+@pytest.fixture
+def store() -> FaultyStore:
+    """Return the way to an empty store, for callers of any colour."""
+    return FaultyStore(MemoryStore())
+
+
+@pytest.mark.parametrize(
+    ("mishap", "arrived"), [(request_lost, 0), (reply_lost, 1), (raising(KeyError("lost")), 1)]
+)
+def test_message_is_lost(mishap: Mishap, arrived: int) -> None:
+    """The caller gets an error, and the command has arrived or has not."""
+    memory = MemoryStore()
+    store = FaultyStore(memory)
+    store.suffer("claim", mishap)
+    with pytest.raises((StoreUnavailableError, KeyError), match="lost"):
+        drive(store.claim("a", claim()))
+    assert arrived == len(memory)
+
+
+def test_command_arrives_twice(store: FaultyStore) -> None:
+    """The caller gets the second answer."""
+    owned = grant(claim(), drive(store.claim("a", claim())))
+    store.suffer("complete", duplicated)
+    assert Standing.REPEATED == drive(store.complete("a", completion(owned)))
+
+
+def test_mishaps_happen_once_each_in_order(store: FaultyStore) -> None:
+    """What was planned for a verb meets its next uses, and then all is well."""
+    store.suffer("peek", straight, request_lost)
+    before = drive(store.peek("a"))
+    with pytest.raises(StoreUnavailableError):
+        drive(store.peek("a"))
+    assert (None, None) == (before, drive(store.peek("a")))
+
+
+def test_mishap_is_for_its_verb(store: FaultyStore) -> None:
+    """Other verbs go on as ever."""
+    store.suffer("complete", request_lost)
+    assert isinstance(drive(store.claim("a", claim())), Acquired)
+
+
+def test_beat_is_lost(store: FaultyStore) -> None:
+    """Beats suffer like any other verb."""
+    owned = grant(claim(), drive(store.claim("a", claim())))
+    store.suffer("beat", request_lost)
+    with pytest.raises(StoreUnavailableError):
+        store.beat([("a", beat(owned))])
+    assert [Standing.HELD] == list(store.beat([("a", beat(owned))]))
+
+
+def test_something_happens_first(store: FaultyStore) -> None:
+    """An action may come between the caller and the arrival of its command."""
+    store.suffer("claim", preceded_by(lambda: drive(store.claim("a", claim(OTHER)))))
+    assert isinstance(drive(store.claim("a", claim())), Running)
+
+
+def test_something_happens_before_the_answer(store: FaultyStore) -> None:
+    """An action may come between the effect of a command and its answer."""
+    seen: list[object] = []
+    store.suffer("claim", followed_by(lambda: seen.append(drive(store.peek("a")))))
+    drive(store.claim("a", claim()))
+    assert [drive(store.peek("a")) is not None] == [found is not None for found in seen]
+
+
+def test_command_of_a_thread_is_delayed(store: FaultyStore) -> None:
+    """A blocked caller gets its answer when the gate opens, and not before."""
+    gate = threading.Event()
+    store.suffer("peek", delayed(gate))
+    with ThreadPoolExecutor(1) as threads:
+        peeked = threads.submit(drive, store.peek("a"))
+        store.until("peek")
+        ended = list(store.ended)
+        gate.set()
+        assert ([], None) == (ended, peeked.result())
+
+
+def test_command_of_a_task_is_delayed(store: FaultyStore) -> None:
+    """A suspended caller gets its answer when the gate opens, and not before."""
+
+    async def both() -> list[str]:
+        gate = asyncio.Event()
+        store.suffer("peek", delayed(gate))
+        peeked = asyncio.create_task(store.peek("a"))
+        await reached(lambda: "peek" in store.sent)
+        ended = list(store.ended)
+        gate.set()
+        await peeked
+        return ended
+
+    assert [] == asyncio.run(both())
+
+
+def test_store_loses_its_records(store: FaultyStore) -> None:
+    """After a loss a key is free, and its owner puts its claim back."""
+    owned = grant(claim(), drive(store.claim("a", claim())))
+    store.lose_records()
+    assert (None, [Standing.HEALED]) == (
+        drive(store.peek("a")),
+        list(store.beat([("a", beat(owned))])),
+    )
+
+
+def test_lost_outcome_is_not_recalled(store: FaultyStore) -> None:
+    """What a store has lost, its process does not know either."""
+    owned = grant(claim(), drive(store.claim("a", claim())))
+    drive(store.complete("a", completion(owned)))
+    known = store.recall("a", owned.fingerprint)
+    store.lose_records()
+    assert (True, None) == (known is not None, store.recall("a", owned.fingerprint))
+
+
+def test_faces_share_a_plan() -> None:
+    """What is planned for a store happens to callers of both colours."""
+    store = FaultyStore(NearStore(MemoryStore(), size=1))
+    store.suffer("peek", request_lost, request_lost)
+    with pytest.raises(StoreUnavailableError):
+        drive(store.face("sync").peek("a"))
+    with pytest.raises(StoreUnavailableError):
+        asyncio.run(store.face("async").peek("a"))
+    assert ["peek", "peek"] == store.sent
+
+
+def test_asynchronous_store_suspends() -> None:
+    """Callers of an asynchronous store meet other tasks in every verb."""
+    with pytest.raises(RuntimeError, match="must be 'async'"):
+        drive(FaultyStore(MemoryStore(), "async").peek("a"))
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_doorbell_may_be_deaf(store: FaultyStore, deaf: bool) -> None:
+    """Whoever listens hears of changes, unless messages are to be lost."""
+    store.deaf = deaf
+    rings: list[int] = []
+    stop = store.watch("a", partial(rings.append, 1))
+    drive(store.forget("a", 1000))
+    heard, listeners = len(rings) > 1, store.listeners
+    stop()
+    assert (not deaf, 1, 0) == (heard, listeners, store.listeners)
+
+
+def test_waiting_for_a_use_that_does_not_come(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits in vain is told how often the verb was used."""
+    monkeypatch.setattr(faults.store, "PATIENCE", 0.0)
+    drive(store.peek("a"))
+    with pytest.raises(AssertionError, match="peek was used 1 times, not 2"):
+        store.until("peek", 2)
+
+
+def test_child_tells_the_store_behind(store: FaultyStore) -> None:
+    """A forked child starts with an empty memory."""
+    drive(store.claim("a", claim()))
+    store.after_fork()
+    assert (None, ["claim", "after_fork", "peek"]) == (drive(store.peek("a")), store.sent)
+
+
+def test_healed_call_runs_once(door: Door) -> None:
+    """A guarded call whose record is lost while it runs is recorded, and then replayed."""
+    body = Body()
+
+    def lossy(amount: int) -> object:
+        door.store.lose_records()
+        return body.pay(amount)
+
+    pay = door.guard(lossy)
+    outcomes = [door.run(pay.outcome(7)) for _ in range(2)]
+    assert (["executed", "replayed"], 1) == ([outcome.kind for outcome in outcomes], body.runs)
