@@ -2,12 +2,11 @@
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from idemkit import protocol
-from idemkit.protocol import Beat, Claim, Completion, Decision, Record, Release, Situation, Standing
+from idemkit.protocol import Beat, Claim, Completion, Decision, Record, Release, Standing, Step
 from idemkit.stores import Colour, Store
 
 Answer = TypeVar("Answer")
@@ -22,13 +21,16 @@ class ToyStore(Store):
     def __init__(self, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._clock, self._lock = clock, threading.Lock()
         self._records: dict[str, Record | None] = {}
-        self._bells: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        self._bells: dict[str, list[Callable[[], None]]] = {}
 
     async def claim(self, address: str, command: Claim, /) -> Decision:
         return self._apply(protocol.claim, address, command)
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         return self._apply(protocol.complete, address, command)
+
+    async def step(self, address: str, command: Step, /) -> Standing:
+        return self._apply(protocol.step, address, command)
 
     async def release(self, address: str, command: Release, /) -> Standing:
         return self._apply(protocol.release, address, command)
@@ -41,20 +43,18 @@ class ToyStore(Store):
 
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
         record, now = self._records.get(address), self._clock()
-        found = protocol.classify(record, now) is not Situation.ABSENT
-        return (record, now) if record and found else None
+        return (record, now) if record and now < record.expires_at else None
 
     def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
-        bells = self._bells[address]
+        bells = self._bells.setdefault(address, [])
         bells.append(ring)
         ring()
         return lambda: bells.remove(ring) if ring in bells else None
 
     def _apply(self, rule: Callable[..., tuple[Answer, Any]], address: str, sent: Any) -> Answer:
         with self._lock:  # the whole of atomicity: read, decide and write as one step
-            before = self._records.get(address)
-            answer, after = rule(before, sent, self._clock())
+            answer, after = rule(before := self._records.get(address), sent, self._clock())
             self._records[address] = after
-        for ring in () if after is before else tuple(self._bells[address]):
+        for ring in () if after is before else tuple(self._bells.get(address, ())):
             ring()
         return answer

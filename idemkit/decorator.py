@@ -5,90 +5,25 @@ from __future__ import annotations
 import functools
 import inspect
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
-from .core.policy import SETTINGS, Duration, Policy, seconds
+from .core.policy import Policy, seconds
 from .guards import AsyncGuard, Guard, Guarded, SyncGuard
 from .operation import Configuration, Names, checked_codec, default
+from .options import Options, check_hooks, checked_name, listed, refuse_unknown, settings_of
 from .surfaces import function_surface, method_surface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine
     from typing import Unpack
 
-    from .core.codecs import Codec
-    from .core.keys import Receiver, Selection
-    from .core.policy import TTL, OnAbandoned, OnDuplicate, OnStoreError
-    from .protocol import Durability
+    from .core.keys import Receiver
     from .surfaces import Binding, Idempotent, IdempotentAsync
 
-__all__ = ["Decorator", "Options", "idempotent"]
+__all__ = ["Decorator", "idempotent"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Options(TypedDict, total=False):
-    """What can be said of one operation; durations are seconds or timedeltas.
-
-    What is left out follows the `Idempotency` in use.
-    """
-
-    ttl: TTL
-    """How long the outcome is replayed, from completion; or a callable on the call."""
-    key: Selection | None
-    """The arguments that are the key, by name, or a callable on the same arguments; default: all
-    that are not ignored."""
-    fingerprint: Selection | None
-    """The payload that must match when the key comes again, likewise. Default: with key names, all
-    other arguments; else nothing."""
-    ignore: Sequence[str]
-    """Arguments that are neither key nor fingerprint."""
-    name: str
-    """The operation's stable name; default: module and qualified name."""
-    version: str | int
-    """A new version starts afresh."""
-    window: Duration
-    """The same call again after this long is a new one: a time bucket joins the key."""
-    on_duplicate: OnDuplicate
-    """``"wait"`` for the running one, or ``"reject"`` at once."""
-    wait: Duration | None
-    """How long a duplicate waits at most; None sets no limit."""
-    on_abandoned: OnAbandoned
-    """What to do about an attempt that vanished: ``"retry"``, ``"raise"``, or a hook that returns
-    `Done(value)`, `NotDone` or `Unknown`."""
-    on_store_error: OnStoreError
-    """``"raise"`` where the store does not answer, or ``"run"`` unprotected."""
-    record: Callable[[Any], bool] | None
-    """Says which results are kept; the others are handed out, and the next call runs."""
-    record_errors: Sequence[type[BaseException]]
-    """Exceptions that are outcomes too: recorded, and raised again on replay."""
-    fallback: Callable[..., Any] | None
-    """Called with the exception and the arguments when the body or the store fails."""
-    stale_if_error: Duration
-    """How long past its expiry an outcome may stand in for a failing body."""
-    effects: Sequence[Callable[[Any], Any]]
-    """Called with the result after success, for the execution only; one that raises fails it."""
-    codec: Codec | None
-    """How results become bytes; default: exactly, guided by the return annotation."""
-    lease: Duration
-    """How long a claim lives unless renewed, at least 1 s."""
-    max_run: Duration | None
-    """How long a body may run: then a coroutine is cancelled, and a thread no longer protected."""
-    max_attempts: int
-    """Abandoned attempts in a row after which the key is poisoned."""
-    max_bytes: int
-    """The largest result that is kept."""
-    durability: Durability
-    """What a claim must survive before its body may run."""
-    attributes: Callable[..., Mapping[str, Any] | None] | None
-    """Called with the arguments when telemetry is on; returns attributes to add."""
-
-
-_OPTIONS = frozenset(Options.__annotations__)
-_OR_A_VALUE = frozenset({"on_abandoned", "ttl"})
-_AWAITED = frozenset({"fallback", "on_abandoned"})
-"""Hooks that may be coroutine functions if the body is one, as effects may."""
 
 SHORTEST_WINDOW = 0.001
 """Seconds."""
@@ -235,33 +170,26 @@ def _guarded(
     asynchronous: bool,
     bound_to: Receiver | None,
 ) -> Guarded:
-    _refuse_unknown(options)
-    _check_hooks(options, asynchronous=asynchronous)
+    refuse_unknown("idempotent", options, Options)
+    check_hooks(options, asynchronous=asynchronous)
+    settings = settings_of(options)
+    Policy(**settings)  # refuse what makes no sense here, not at the first call
     guarded = Guarded(
         function=body,
-        name=_checked_name(options["name"]) if "name" in options else _default_name(inner),
+        name=checked_name(options["name"]) if "name" in options else _default_name(inner),
         version=options.get("version", 1),
         codec=checked_codec(options.get("codec")),
-        settings=_settings(options),
+        settings=settings,
         key=options.get("key"),
         fingerprint=options.get("fingerprint"),
         ignore=options.get("ignore", ()),
         window=_window(options),
-        effects=_listed("effects", options),
+        effects=listed("effects", options),
         attributes=options.get("attributes"),
         bound_to=bound_to,
     )
     guarded.identifier("", bound_to)  # refuse names that are no parameters here
     return guarded
-
-
-def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are settings of a `Policy`, checked here, not at the first call."""
-    settings = {name: value for name, value in options.items() if name in SETTINGS}
-    if "record_errors" in settings:
-        settings["record_errors"] = _listed("record_errors", settings)
-    Policy(**settings)
-    return settings
 
 
 def _window(options: Options) -> float | None:
@@ -270,53 +198,7 @@ def _window(options: Options) -> float | None:
     return seconds(options["window"], "window", least=SHORTEST_WINDOW)
 
 
-def _checked_name(name: object) -> str:
-    if not (isinstance(name, str) and name):
-        message = f"name must be a non-empty string, not {name!r}"
-        raise TypeError(message)
-    return name
-
-
 def _default_name(inner: Any) -> str:
     # A spawned worker knows its parent's main module by another name, and must share its keys.
     module = "__main__" if inner.__module__ == "__mp_main__" else inner.__module__
     return f"{module}.{inner.__qualname__}"
-
-
-def _refuse_unknown(options: Mapping[str, Any]) -> None:
-    for name in options:
-        if name not in _OPTIONS:
-            import difflib  # noqa: PLC0415 - for slips of the pen only
-
-            close = difflib.get_close_matches(name, _OPTIONS, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            message = f"idempotent() takes no option {name!r}{hint}"
-            raise TypeError(message)
-
-
-def _listed(name: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
-    value = options.get(name, ())
-    if callable(value):
-        message = f"{name} takes a sequence: {name}=[{getattr(value, '__qualname__', value)}]"
-        raise TypeError(message)
-    return tuple(value)
-
-
-def _check_hooks(options: Mapping[str, Any], *, asynchronous: bool) -> None:
-    for name in ("attributes", "fallback", "on_abandoned", "record", "ttl"):
-        hook = options.get(name)
-        if hook is None or (name in _OR_A_VALUE and not callable(hook)):
-            continue  # a word or a number is for `Policy` to check
-        _check_hook(name, hook, awaited=asynchronous and name in _AWAITED)
-    for effect in _listed("effects", options):
-        _check_hook("effects", effect, awaited=asynchronous)
-
-
-def _check_hook(option: str, hook: Any, *, awaited: bool) -> None:
-    if not callable(hook):
-        message = f"{option} must be callable, and {hook!r} is not"
-        raise TypeError(message)
-    coroutine = any(map(inspect.iscoroutinefunction, (hook, type(hook).__call__)))
-    if coroutine and not awaited:
-        message = f"{option}={hook!r} is a coroutine function, and would not be awaited here"
-        raise TypeError(message)

@@ -105,7 +105,7 @@ def step(
         ResultNotSerializableError: Its result cannot be written down.
         StoreUnavailableError: Its intent could not be written, so it was not taken.
     """
-    plan = Plan(name, codec_for(function), delivery, reconcile)
+    plan = _plan(name, function, delivery, reconcile)
     run = perform_async if _is_asynchronous(function) else perform
     return cast("T", run(plan, key, function, args, kwargs))
 
@@ -114,8 +114,6 @@ def step(
 def side_effect(function: Callable[P, T], /) -> Callable[P, T]: ...
 @overload
 def side_effect(
-    function: None = None,
-    /,
     *,
     name: str | None = None,
     key: Callable[..., object] | None = None,
@@ -157,7 +155,7 @@ def _side_effect(
     delivery: Delivery,
     reconcile: Callable[[Call], Any] | None,
 ) -> Callable[..., Any]:
-    plan = Plan(name or _name_of(function), codec_for(function), delivery, reconcile)
+    plan = _plan(name or _name_of(function), function, delivery, reconcile)
 
     def key_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         return None if key is None else key(*args, **kwargs)
@@ -170,9 +168,25 @@ def _side_effect(
     async def effect_async(*args: Any, **kwargs: Any) -> Any:
         return await perform_async(plan, key_of(args, kwargs), function, args, kwargs)
 
-    wrapper: Any = effect_async if _is_asynchronous(function) else effect
-    wrapper.__idemkit_plan__ = plan
+    wrapper: Callable[..., Any] = effect_async if _is_asynchronous(function) else effect
+    vars(wrapper)["__idemkit_plan__"] = plan
     return wrapper
+
+
+def _plan(
+    name: str,
+    function: Any,
+    delivery: Delivery,
+    reconcile: Callable[[Call], Any] | None,
+) -> Plan:
+    if not callable(function):
+        kind = type(function).__qualname__
+        message = f"step {name!r} takes a function and then its arguments, and got a {kind} object"
+        raise TypeError(message)
+    if _is_asynchronous(reconcile) and not _is_asynchronous(function):
+        message = f"step {name!r} is synchronous, and nobody would await its reconcile hook"
+        raise TypeError(message)
+    return Plan(name, codec_for(function), delivery, reconcile)
 
 
 def callback_plan(callback: Callable[..., Any], place: int) -> Plan:
@@ -180,11 +194,8 @@ def callback_plan(callback: Callable[..., Any], place: int) -> Plan:
 
     An attempt that comes later may have another result, and the callback has had one.
     """
-    own: Plan | None = getattr(callback, "__idemkit_plan__", None)
-    name = f"effects[{place}] {_name_of(callback)}"
-    if own is None:
-        return Plan(name, codec_for(callback), alike=True)
-    return replace(own, name=name, alike=True)
+    own = getattr(callback, "__idemkit_plan__", None) or Plan("callback", None)
+    return replace(own, name=f"effects[{place}] {_name_of(callback)}", codec=None)
 
 
 def perform(

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from .around import after, after_async, awaited, before, before_async
 from .core import telemetry
 from .core.call import Call, Outcome, Ran, Replay
 from .core.codecs import codec_for
 from .core.colour import drive, limit
-from .core.ending import (
-    Ending,
-    concluded,
-    failed,
-    judged,
-    opened,
-    outcome_of,
-    peeked,
-    returned,
-    stand_in,
-)
+from .core.ending import concluded, failed, outcome_of, peeked, stand_in, value_of
 from .core.keys import Identifier, prefix
-from .effects import callback_plan, perform, perform_async
 from .errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .core.codecs import Codec
+    from .core.ending import Ending
     from .core.engine import Engine
     from .core.execution import Execution
     from .core.keys import Receiver, Selection
@@ -179,22 +169,10 @@ class Guard(ABC):
         return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes, args, kwargs)
 
 
-def _value(bound: _Bound, came: Replay | Ran) -> Any:
-    if isinstance(came, Ran):
-        return came.value
-    return opened(came.call, came.recorded, bound.codec, bound.policy)
-
-
 def _outcome(bound: _Bound, came: Replay | Ran) -> Outcome[Any]:
     if isinstance(came, Ran):
         return came.outcome()
     return outcome_of(came.call, came.recorded, came.kind, bound.codec, bound.policy)
-
-
-def _reconciler(execution: Execution) -> Callable[[Call], Any] | None:
-    """Return the hook to ask before the body runs, if the attempt before was abandoned."""
-    hook = execution.policy.on_abandoned
-    return hook if callable(hook) and execution.grant.abandoned else None
 
 
 class SyncGuard(Guard):
@@ -205,7 +183,8 @@ class SyncGuard(Guard):
     def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        return _value(bound, known or self._begin(bound, call, args, kwargs))
+        came = known or self._begin(bound, call, args, kwargs)
+        return value_of(came, bound.codec, bound.policy)
 
     def outcome(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Outcome[Any]:
         """Run or replay, and return the `Outcome`."""
@@ -241,7 +220,7 @@ class SyncGuard(Guard):
         self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
     ) -> Replay | Ran:
         with execution:
-            ending = self._prepare(bound, execution) or self._run(bound, execution, args, kwargs)
+            ending = before(execution, bound.codec) or self._run(bound, execution, args, kwargs)
             conclusion = drive(bound.engine.settle(execution, ending))
             try:
                 return concluded(execution, ending, conclusion)
@@ -252,26 +231,12 @@ class SyncGuard(Guard):
             finally:
                 del ending  # its error holds this frame, which must not hold it
 
-    def _prepare(self, bound: _Bound, execution: Execution) -> Ending | None:
-        """Ask the hooks that come before the body; return an ending if it need not run."""
-        hook = _reconciler(execution)
-        try:
-            execution.fix_ttl()
-            return None if hook is None else judged(execution, bound.codec, hook(execution.call))
-        except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
-            return Ending(error=error, in_doubt=hook is not None)
-
     def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
         try:
             value = self.guarded.function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - raised again once it is settled
             return failed(execution, error)
-        try:
-            for place, effect in enumerate(self.guarded.effects):
-                perform(callback_plan(effect, place), None, effect, (value,), {})
-            return returned(execution, bound.codec, value)
-        except BaseException as error:  # noqa: BLE001 - an effect's error is no outcome of the body
-            return Ending(error=error)
+        return after(execution, bound.codec, self.guarded.effects, value)
 
 
 class AsyncGuard(Guard):
@@ -282,7 +247,8 @@ class AsyncGuard(Guard):
     async def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        return _value(bound, known or await self._begin(bound, call, args, kwargs))
+        came = known or await self._begin(bound, call, args, kwargs)
+        return value_of(came, bound.codec, bound.policy)
 
     async def outcome(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
@@ -311,7 +277,7 @@ class AsyncGuard(Guard):
         except StoreError as error:
             if bound.policy.fallback is None:
                 raise
-            value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
+            value = await awaited(bound.policy.fallback(error, *args, **kwargs))
             return Ran(call, value, "fallback")
         if type(begun) is Replay:
             return begun
@@ -321,7 +287,7 @@ class AsyncGuard(Guard):
         self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
     ) -> Replay | Ran:
         with execution:
-            ending = await self._prepare(bound, execution)
+            ending = await before_async(execution, bound.codec)
             ending = ending or await self._run(bound, execution, args, kwargs)
             conclusion = await bound.engine.settle(execution, ending)
             try:
@@ -329,43 +295,19 @@ class AsyncGuard(Guard):
             except Exception as error:
                 if bound.policy.fallback is None or error is not ending.replaceable:
                     raise
-                value = await _awaited(bound.policy.fallback(error, *args, **kwargs))
+                value = await awaited(bound.policy.fallback(error, *args, **kwargs))
                 return stand_in(execution, value)
             finally:
                 del ending  # likewise
-
-    async def _prepare(self, bound: _Bound, execution: Execution) -> Ending | None:
-        """Ask the hooks that come before the body; return an ending if it need not run."""
-        hook = _reconciler(execution)
-        try:
-            execution.fix_ttl()
-            if hook is None:
-                return None
-            return judged(execution, bound.codec, await _awaited(hook(execution.call)))
-        except GeneratorExit:
-            # Nobody will resume this coroutine, so nothing more may be awaited in it: the claim
-            # is left to the beat thread.
-            raise
-        except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
-            return Ending(error=error, in_doubt=hook is not None)
 
     async def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
         try:
             body = self.guarded.function(*args, **kwargs)
             value = await limit(body, execution.policy.max_seconds)
         except GeneratorExit:
-            raise  # likewise
+            # Nobody will resume this coroutine, so nothing more may be awaited in it: the claim
+            # is left to the beat thread.
+            raise
         except BaseException as error:  # noqa: BLE001 - raised again once it is settled
             return failed(execution, error)
-        try:
-            for place, effect in enumerate(self.guarded.effects):
-                await perform_async(callback_plan(effect, place), None, effect, (value,), {})
-            return returned(execution, bound.codec, value)
-        except GeneratorExit:
-            raise  # likewise
-        except BaseException as error:  # noqa: BLE001 - an effect's error is no outcome of the body
-            return Ending(error=error)
-
-
-async def _awaited(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+        return await after_async(execution, bound.codec, self.guarded.effects, value)

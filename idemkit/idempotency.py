@@ -5,16 +5,21 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
 
+from .blocks import Block, call_of
+from .core.call import Call
+from .core.colour import drive
+from .core.resolving import found_out
 from .decorator import decorate
 from .operation import Configuration, set_default
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Unpack
 
     from .core.codecs import Codec
     from .core.policy import TTL, Duration, OnAbandoned, OnDuplicate, OnStoreError
-    from .decorator import Decorator, Options
+    from .decorator import Decorator
+    from .options import Options, Settings
     from .protocol import Durability
     from .stores.base import Store
     from .surfaces import Idempotent, IdempotentAsync
@@ -102,6 +107,97 @@ class Idempotency(Configuration):
             decorate, options=cast("Options", options), names=self.names, configuration=self
         )
         return guard if function is None else guard(function)
+
+    def operation(
+        self,
+        name: str,
+        /,
+        *,
+        key: object,
+        payload: object = None,
+        version: str | int = 1,
+        codec: Codec | None = None,
+        effects: Sequence[Callable[[Any], Any]] = (),
+        **settings: Unpack[Settings],
+    ) -> Block:
+        """Guard a block of code: a queue message, a job, a script.
+
+        ::
+
+            with idem.operation("import-invoice", key=message.id, payload=message.body) as op:
+                if not op.replayed:
+                    op.value = import_invoice(message.body)
+
+        `async with` does the same in a coroutine. A duplicate waits for the block that runs, and
+        then finds `op.replayed` true and the result in `op.value`.
+
+        Leaving the block records `op.value`. An exception frees the key and goes on its way, unless
+        `record_errors` names it: then it is recorded, and raised wherever the block is entered
+        again. Only two things end a block early and without an exception, with `op.replayed` true
+        and another's result in `op.value` after it: a step that finds that another caller took
+        over (`ClaimLostError`), and any failure while `stale_if_error` keeps an old outcome.
+
+        Args:
+            name: The operation's stable name.
+            key: Which logical request this is; any value that can be part of a key, but None.
+            payload: What must match when the key comes again; None for nothing.
+            version: A new version starts afresh.
+            codec: How the result becomes bytes; name the classes of its objects, as in
+                ``TypedCodec(Invoice)``.
+            effects: Called with the result after the block, as for functions.
+            settings: See `Settings`. A block that runs longer than `max_run` is not stopped, but
+                no longer protected.
+
+        Raises:
+            TypeError: A setting is unknown or of the wrong type, or key or payload of a kind that
+                cannot be told from others.
+            ValueError: A setting is out of range.
+        """
+        call = call_of(self.namespace, name, key=key, payload=payload, version=version)
+        return Block(self, call, codec=codec, effects=effects, settings=settings)
+
+    def resolve(
+        self, key: str, value: Any, *, step: str | None = None, codec: Codec | None = None
+    ) -> bool:
+        """Settle by hand what failed or vanished, once somebody has found out what became of it.
+
+        Without `step`, `value` becomes the call's outcome, which every caller gets. With it,
+        `value` becomes the result of that step, and the next attempt goes on after it.
+
+        Args:
+            key: The key's text, as `error.key` and `.key()` have it.
+            value: What the call, or the step, came to.
+            step: The step in doubt, as `InDoubtError.step` has it.
+            codec: What the operation's, or the step's, results are made bytes with, if not the
+                default.
+
+        Returns:
+            Whether there was anything to settle: not if the key is unknown, or the call or step
+            is done already.
+
+        Raises:
+            InProgressError: The call is running.
+            ResultNotSerializableError: The value cannot be recorded.
+        """
+        call = Call.of_key(key)
+        result = found_out(call, value, codec or self.codec, self.policy)
+        return drive(self.engine("sync").resolve(call, self.policy, result, step))
+
+    async def aresolve(
+        self, key: str, value: Any, *, step: str | None = None, codec: Codec | None = None
+    ) -> bool:
+        """Settle by hand as `resolve` does, for callers with an event loop."""
+        call = Call.of_key(key)
+        result = found_out(call, value, codec or self.codec, self.policy)
+        return await self.engine("async").resolve(call, self.policy, result, step)
+
+    def forget(self, key: str) -> bool:
+        """Free a key by its text, so that the next call runs; say whether there was anything."""
+        return drive(self.engine("sync").forget(Call.of_key(key), self.policy))
+
+    async def aforget(self, key: str) -> bool:
+        """Free a key as `forget` does, for callers with an event loop."""
+        return await self.engine("async").forget(Call.of_key(key), self.policy)
 
 
 def _with_parameters_of(

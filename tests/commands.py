@@ -10,7 +10,9 @@ from idemkit.testing.contract.commands import (
     claim,
     completion,
     grant,
+    note,
     release,
+    step,
 )
 
 __all__ = [
@@ -23,5 +25,7 @@ __all__ = [
     "claim",
     "completion",
     "grant",
+    "note",
     "release",
+    "step",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from idemkit import Idempotency
 from idemkit.core.colour import drive
 from idemkit.protocol import Acquired, Claim, Terms
-from idemkit.stores import MemoryStore
+from idemkit.stores import Caller, MemoryStore
 from idemkit.testing import FakeClock, FaultyStore
 
 
@@ -42,9 +42,10 @@ class Door:
     """
 
     def __init__(self, runner: asyncio.Runner | None) -> None:
+        self.colour: Caller = "sync" if runner is None else "async"
         self.clock = FakeClock()
         self.memory = MemoryStore(clock=self.clock.milliseconds)
-        self.store = FaultyStore(self.memory, "sync" if runner is None else "async")
+        self.store = FaultyStore(self.memory, self.colour)
         self.idempotency = Idempotency(self.store)
         self._runner = runner
 

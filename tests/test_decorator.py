@@ -16,7 +16,7 @@ import pytest
 
 from idemkit import IdemkitWarning, Idempotency, idempotent, operation
 from idemkit.codecs import TypedCodec
-from idemkit.decorator import Options
+from idemkit.options import Options
 from idemkit.stores import MemoryStore
 from idemkit.testing import FaultyStore
 

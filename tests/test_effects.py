@@ -1,13 +1,14 @@
 """Side effects happen where a body runs, and can ask which call they belong to."""
 
 import asyncio
+import functools
 import threading
 from contextvars import copy_context
 from typing import Any
 
 import pytest
 
-from idemkit import Idempotency, current, side_effect
+from idemkit import Idempotency, InDoubtError, current, side_effect, step
 from idemkit.stores import MemoryStore
 from idemkit.testing import FaultyStore
 from idemkit.testing.faults import request_lost
@@ -55,13 +56,6 @@ def test_asynchronous_side_effect_is_suppressed_for_waiters(idem: Idempotency) -
     assert ([5] * 5, ["paid 5"]) == (asyncio.run(crowd()), lines)
 
 
-def test_side_effect_may_be_an_effect(idem: Idempotency) -> None:
-    """`effects=` takes what is marked, too."""
-    told: list[object] = []
-    pay = idem.idempotent(effects=[side_effect(told.append)])(lambda: "paid")
-    assert (["paid", "paid"], ["paid"]) == ([pay(), pay()], told)
-
-
 def test_side_effect_outside_simply_runs() -> None:
     """Outside any guarded call there is nothing to suppress."""
     told: list[int] = []
@@ -69,6 +63,110 @@ def test_side_effect_outside_simply_runs() -> None:
     audit(1)
     audit(1)
     assert [1, 1] == told
+
+
+def test_asynchronous_side_effect_outside_simply_runs() -> None:
+    """So does one that is awaited."""
+    told: list[int] = []
+
+    @side_effect
+    async def audit(line: int) -> None:
+        told.append(line)
+
+    asyncio.run(audit(1))
+    assert [1] == told
+
+
+@pytest.mark.parametrize("options", [{}, {"delivery": "at_most_once"}])
+def test_side_effect_is_a_step(idem: Idempotency, options: dict[str, Any]) -> None:
+    """A retry of a failed call does not repeat what is done."""
+    lines: list[str] = []
+    failures = [ConnectionError()]
+
+    @side_effect(**options)
+    def audit(line: str) -> int:
+        lines.append(line)
+        return len(lines)
+
+    @idem.idempotent
+    def pay(amount: int) -> int:
+        number = audit(f"paid {amount}")
+        if failures:
+            raise failures.pop()
+        return number
+
+    with pytest.raises(ConnectionError):
+        pay(5)
+    assert (1, ["paid 5"]) == (pay(5), lines)
+
+
+def test_side_effect_has_a_name_and_a_key(idem: Idempotency) -> None:
+    """With a key made of its arguments, a side effect may come in any order."""
+    told: list[str] = []
+    orders = [["ada", "bob"], ["bob", "ada"]]
+    mail = side_effect(name="mail", key=lambda name, **_: name)(
+        lambda name, greeting: told.append(f"{greeting} {name}")
+    )
+
+    @idem.idempotent
+    def send() -> None:
+        for name in orders.pop(0):
+            mail(name, greeting="hello")
+        if orders:
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        send()
+    send()
+    assert ["hello ada", "hello bob"] == told
+
+
+def test_side_effect_is_named_after_its_function(idem: Idempotency) -> None:
+    """Whoever reads of a step in doubt knows which function it was, also inside a partial."""
+
+    def mail(_to: str, _text: str) -> None:
+        raise ConnectionError
+
+    greet = side_effect(delivery="at_most_once")(functools.partial(mail, "ada"))
+    send = idem.idempotent(name="send")(lambda: greet("hello"))
+    with pytest.raises(ConnectionError):
+        send()
+    with pytest.raises(InDoubtError, match=r"<locals>\.mail#0"):
+        send()
+
+
+def test_decorated_method_is_a_side_effect(idem: Idempotency) -> None:
+    """A method is called on its instance, which counts by its class."""
+
+    class Mailer:
+        def __init__(self) -> None:
+            self.sent: list[str] = []
+
+        @side_effect
+        def mail(self, text: str) -> str:
+            self.sent.append(text)
+            return text
+
+    mailer = Mailer()
+    send = idem.idempotent(name="send")(lambda: mailer.mail("hello"))
+    assert ("hello", ["hello"], "mail") == (send(), mailer.sent, Mailer.mail.__name__)
+
+
+@pytest.mark.parametrize("wrong", [5, "text"])
+def test_step_takes_a_function(wrong: Any) -> None:
+    """A result in its place is a slip of the pen, and told as one."""
+    with pytest.raises(TypeError, match="takes a function and then its arguments"):
+        step("embed", wrong)
+
+
+def test_synchronous_step_has_no_coroutine_for_a_hook() -> None:
+    """Nobody would await it."""
+
+    async def reconcile(_: object) -> object:
+        """Never asked."""
+
+    with pytest.raises(TypeError, match="nobody would await its reconcile hook"):
+        side_effect(name="count", reconcile=reconcile)(len)
 
 
 def test_nothing_is_current_outside() -> None:

@@ -20,6 +20,7 @@ PROMISED = [
     "errors",
     "idempotent",
     "side_effect",
+    "step",
 ]
 SETTINGS = [
     ("store", None),
@@ -91,6 +92,33 @@ def test_words_of_a_decorated_function(word: str) -> None:
     assert (True, True, True) == tuple(
         callable(getattr(face, word)) for face in (decorated, Idempotent, IdempotentAsync)
     )
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("aclose", "aforget", "aopen", "aresolve", "close", "forget", "idempotent", "open"),
+        *("operation", "resolve"),
+    ],
+)
+def test_words_of_an_idempotency(word: str) -> None:
+    """An `Idempotency` has the promised doors, and what settles by hand."""
+    assert callable(getattr(Idempotency, word))
+
+
+@pytest.mark.parametrize("word", ["attempt", "fence", "key", "kind", "replayed", "value"])
+def test_words_of_a_block(word: str) -> None:
+    """What a block's owner can ask is there before the block is entered."""
+    assert hasattr(Idempotency().operation("shop.pay", key=5), word)
+
+
+def test_parameters_of_operation() -> None:
+    """A block's own parameters are as documented; all but the name are said by name."""
+    name, *others = list(inspect.signature(Idempotency.operation).parameters.values())[1:]
+    assert inspect.Parameter.POSITIONAL_ONLY is name.kind
+    assert ["key", "payload", "version", "codec", "effects", "settings"] == [
+        other.name for other in others
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from .forks import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from ..protocol import Recorded
 
@@ -49,6 +50,12 @@ class Call(NamedTuple):
     def __repr__(self) -> str:
         # Without its arguments, which are nobody's to print.
         return f"<Call {self.key}>"
+
+    @classmethod
+    def of_key(cls, key: str) -> Self:
+        """Return the call that a key's text tells of, without its payload."""
+        head, colon, address = key.rpartition(":")
+        return cls(head.rpartition("@")[0], head + colon, address, b"")
 
     @property
     def key(self) -> str:

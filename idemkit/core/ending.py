@@ -42,6 +42,8 @@ __all__ = [
     "peeked",
     "returned",
     "stand_in",
+    "stopped",
+    "value_of",
 ]
 
 ERROR_CODEC = "idemkit.error"
@@ -99,14 +101,19 @@ def _kept_ending(execution: Execution, codec: Codec, value: Any) -> Ending:
     return Ending(value=value, result=_result(execution, Kind.VALUE, codec.name, body))
 
 
-def failed(execution: Execution, error: BaseException) -> Ending:
-    """Return the ending of a body that raised `error`."""
+def stopped(execution: Execution, error: BaseException) -> Ending:
+    """Return the ending of an attempt that `error` stopped, and of which nothing is recorded."""
     if isinstance(error, IdempotencyError) and error.key is None:
         error.key = execution.call.key
-    if isinstance(error, ClaimLostError) and error.key == execution.call.key:
-        return Ending(error=error, lost=True)
-    if not isinstance(error, execution.policy.record_errors):
-        return Ending(error=error)
+    lost = isinstance(error, ClaimLostError) and error.key == execution.call.key
+    return Ending(error=error, lost=lost)
+
+
+def failed(execution: Execution, error: BaseException) -> Ending:
+    """Return the ending of a body that raised `error`."""
+    ending = stopped(execution, error)
+    if ending.lost or not isinstance(error, execution.policy.record_errors):
+        return ending
     body = encode_error(error)
     return Ending(error=error, result=_result(execution, Kind.ERROR, ERROR_CODEC, body))
 
@@ -126,7 +133,8 @@ def judged(execution: Execution, codec: Codec, verdict: object) -> Ending | None
         case Verdicts.UNKNOWN:
             message = (
                 f"an attempt of {call.operation} vanished, and its reconcile hook cannot tell how "
-                "far it got; find out, then call .forget() to let it run again"
+                "far it got; find out, then settle it with resolve(key, value) or let it run "
+                "again with forget(key)"
             )
             return Ending(error=InDoubtError(message, key=call.key), in_doubt=True)
         case _:
@@ -148,6 +156,13 @@ def _not_serializable(call: Call, value: Any, error: Exception) -> ResultNotSeri
     )
     failure.__cause__ = error
     return failure
+
+
+def value_of(came: Ran | Replay, codec: Codec, policy: Policy) -> Any:
+    """Return the value of a call, or raise its recorded error."""
+    if isinstance(came, Ran):
+        return came.value
+    return opened(came.call, came.recorded, codec, policy)
 
 
 def opened(call: Call, recorded: Recorded, codec: Codec, policy: Policy) -> Any:

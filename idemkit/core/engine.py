@@ -17,6 +17,7 @@ from ..protocol import (
     Acquired,
     Claim,
     Done,
+    Grant,
     Reused,
     Running,
     Situation,
@@ -27,19 +28,20 @@ from .call import Replay, new_token
 from .doorbell import Patience, Turn, claim, take_turn
 from .execution import Execution, refuse_reentry
 from .refusals import in_progress, refusal
+from .resolving import resolve
 from .result import granted
 from .settling import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from ..protocol import Entry, Grant, Recorded
+    from ..protocol import Entry, Recorded
     from ..stores.base import Store
     from .call import Call
     from .ending import Ending
     from .flights import Flight, Landing
     from .policy import Policy
-    from .result import Conclusion
+    from .result import Conclusion, Result
     from .wiring import Wiring
 
 __all__ = ["Begun", "Engine"]
@@ -243,6 +245,30 @@ class Engine:
             entries=entries,
             observed=observed,
         )
+
+    def replaying(self, call: Call, policy: Policy, attempt: int) -> Execution:
+        """Return an execution in name, to stand around what comes with a replayed outcome."""
+        return Execution(
+            call,
+            policy,
+            grant=Grant(b"", call.fingerprint, 0, attempt, 0, policy.terms),
+            owner=self._settler,
+            store=self._wiring.store,
+            sent=0.0,
+            alive=self._wiring.frame.alive(),
+            protected=False,
+            replayed=True,
+        )
+
+    async def resolve(
+        self, call: Call, policy: Policy, result: Result, step: str | None = None
+    ) -> bool:
+        """Settle `call`, or a step of it, by hand; say whether there was anything to settle.
+
+        Raises:
+            InProgressError: It is running.
+        """
+        return await resolve(self._wiring, call, policy.terms, result, step)
 
     async def peek(self, call: Call) -> Recorded | None:
         """Return the outcome recorded for `call`, if it may still be replayed.

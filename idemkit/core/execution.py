@@ -59,6 +59,7 @@ class Execution:
         sent: Monotonic seconds from before the claim was sent.
         alive: Asks whether the body can still come to its end.
         protected: Whether a store knows of it; false if it runs without one.
+        replayed: Whether it only stands around an outcome that was recorded before.
         flight: What its local duplicates follow, if any may.
         stale: An expired outcome that may stand in if the body fails.
         entries: What earlier attempts wrote into the call's journal.
@@ -105,12 +106,12 @@ class Execution:
         sent: float,
         alive: Callable[[], bool],
         protected: bool = True,
+        replayed: bool = False,
         flight: Flight | None = None,
         stale: Recorded | None = None,
         entries: tuple[Entry, ...] = (),
         observed: Observed | None = None,
     ) -> None:
-        lease = policy.terms.lease / 1000
         self.call: Call = call
         self.policy: Policy = policy
         self.grant: Grant = grant
@@ -120,12 +121,9 @@ class Execution:
         self.stale: Recorded | None = stale
         self.observed: Observed | None = observed
         self.address: str = call.address
-        self.interval: float = beat_interval(lease)
-        self.due: float = sent + self.interval
-        self.renew_until: float = sent + (policy.max_seconds or float("inf"))
         self.settled: bool = False
         self.recorded: bool = False
-        self.replayed: bool = False
+        self.replayed: bool = replayed
         self.ttl: float = 0.0
         self.thread: int = threading.get_ident()
         self.pid: int = os.getpid()
@@ -134,9 +132,16 @@ class Execution:
         self._alive = alive
         self._entries = entries
         self._journal: Journal | None = None
-        self._valid_until = sent + validity(lease)
         self._reset: Token[Execution | None] | None = None
         self.outcome: OutcomeKind = self.kind
+        self._plan(sent)
+
+    def _plan(self, sent: float) -> None:
+        lease = self.policy.terms.lease / 1000
+        self.interval: float = beat_interval(lease)
+        self.due: float = sent + self.interval
+        self.renew_until: float = sent + (self.policy.max_seconds or float("inf"))
+        self._valid_until = sent + validity(lease)
 
     def __enter__(self) -> Self:
         """Make this the current execution, and its span the current span."""
@@ -258,7 +263,7 @@ def refuse_reentry(call: Call) -> None:
     """
     if _current.get() is None:  # nothing runs around most calls, and every call asks
         return
-    if any(execution.address == call.address for execution in _running()):
+    if any(other.address == call.address and not other.replayed for other in _running()):
         message = (
             f"{call.operation} was called with the same key from inside its own execution, and "
             "would wait for itself; give the inner call another key"

@@ -10,11 +10,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NonDeterministicStepError
-from ..protocol import Entry
 from .keys import canonical, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ..protocol import Entry
 
 __all__ = ["Journal", "fingerprint_of"]
 

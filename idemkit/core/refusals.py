@@ -45,8 +45,8 @@ def refusal(call: Call, decision: Running | InDoubt | Poisoned | Reused) -> Idem
         case InDoubt(attempt=attempt, since=since):
             message = (
                 f"attempt {attempt} of {call.operation} vanished {since / 1000:.1f} s ago and "
-                "nobody knows how far it got; find out, then call .forget() to let it run again, "
-                "or pass on_abandoned=reconcile"
+                "nobody knows how far it got; find out, then settle it with resolve(key, value) or "
+                "let it run again with forget(key), or pass on_abandoned=reconcile"
             )
             return InDoubtError(message, key=call.key)
         case Poisoned(attempt=attempt):

@@ -49,6 +49,8 @@ class Settler:
             conclusion = await self.complete(execution, ending.result)
             point("after_complete_before_return")
             return conclusion
+        if ending.lost and execution.ours:
+            return await self._give_way(execution, ending)
         point("after_failure_before_release")
         await self.release(execution, ending.error, in_doubt=ending.in_doubt)
         point("after_release_before_raise")
@@ -83,17 +85,20 @@ class Settler:
 
     async def _give_way(self, execution: Execution, ending: Ending) -> Conclusion:
         """Take the outcome of whoever took over; if that one failed too, pass on the error."""
-        execution.settled = True
-        conclusion: Conclusion | None = None
         try:
             conclusion = await self._yield(execution)
-        finally:
-            if conclusion is None:  # ours again, or nobody can say: let it be had by anybody
-                await self._release(execution, ending.error, in_doubt=False)
-            else:
-                self._leave(execution)
-                self._wiring.end(execution.flight)
-        return conclusion or Conclusion(recorded=False)
+        except GeneratorExit:
+            raise  # nothing more may be awaited: what may be ours is left to the beat thread
+        except BaseException:
+            await self.release(execution, ending.error)
+            raise
+        if conclusion is None:  # ours again: let it be had by anybody
+            await self.release(execution, ending.error)
+            return Conclusion(recorded=False)
+        execution.settled = True
+        self._leave(execution)
+        self._wiring.end(execution.flight)
+        return conclusion
 
     async def _conclude(self, execution: Execution, result: Result) -> Conclusion:
         while True:

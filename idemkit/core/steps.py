@@ -6,7 +6,7 @@ A step's function runs in the frame of whoever takes the step; see `idemkit.effe
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -16,8 +16,9 @@ from ..errors import (
     ResultNotSerializableError,
     ResultUnavailableError,
     ResultUnreadableError,
-    StoreUnavailableError,
+    StoreError,
 )
+from ..points import point
 from ..protocol import Entry
 from .execution import current_execution
 from .journal import fingerprint_of
@@ -46,24 +47,24 @@ class Plan:
 
     Args:
         name: Its name.
-        codec: Makes bytes of its result.
+        codec: Makes bytes of its result; None for a callback, which is the same step whatever it is
+            called with, and whose result is nobody's.
         delivery: What is worse: to do it twice, or not to know.
         reconcile: Asks the other side what became of a step that is in doubt.
-        alike: Whether it is the same step whatever it is called with.
     """
 
     name: str
-    codec: Codec
+    codec: Codec | None
     delivery: Delivery = "at_least_once"
     reconcile: Callable[[Call], Any] | None = None
-    alike: bool = False
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name):
+            message = f"the name of a step must be a non-empty string, not {self.name!r}"
+            raise TypeError(message)
         if self.delivery not in ("at_least_once", "at_most_once"):
             message = f"delivery must be 'at_least_once' or 'at_most_once', not {self.delivery!r}"
             raise ValueError(message)
-        if not self.name:
-            raise ValueError("a step needs a name")
 
 
 def arrive(plan: Plan, key: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Taken | None:
@@ -105,7 +106,8 @@ class Taken:
         self._plan = plan
         self.suppressed: bool = execution.replayed
         self.name: str = execution.journal.name(plan.name, key)
-        self._fingerprint = fingerprint_of(plan.name, *(((), {}) if plan.alike else (args, kwargs)))
+        payload = ((), {}) if plan.codec is None else (args, kwargs)
+        self._fingerprint = fingerprint_of(plan.name, *payload)
         self._entry = execution.journal.find(self.name, self._fingerprint)
         self.call: Call = execution.call._replace(args=args, kwargs=kwargs)
 
@@ -131,8 +133,13 @@ class Taken:
             ResultUnreadableError: It cannot be read here.
         """
         entry, codec = self._entry, self._plan.codec
+        if codec is None:
+            return None
         if entry is None or entry.body is None or not entry.codec:
-            message = f"step {self.name!r} was done, but its result could not be kept"
+            message = (
+                f"step {self.name!r} of {self.call.operation} was done by an earlier attempt, but "
+                "its result could not be kept; call .forget() to let the whole call run again"
+            )
             raise ResultUnavailableError(message, key=self.call.key)
         if entry.codec != codec.name:
             raise self._unreadable(f"it was written by codec {entry.codec!r}, not {codec.name!r}")
@@ -176,8 +183,10 @@ class Taken:
             ClaimLostError: It is not.
             StoreUnavailableError: The store does not answer, so the step must not be taken.
         """
+        point("before_step", self.call)
         if self._careful:
             await self._execution.note(Entry(self.name, self._fingerprint), caller=caller)
+            point("after_intent_before_step", self.call)
         elif not self._execution.valid():
             await self._execution.note(caller=caller)
 
@@ -188,20 +197,23 @@ class Taken:
             ClaimLostError: Another caller took over meanwhile.
             ResultNotSerializableError: It cannot be kept; raised when that is written.
         """
+        point("after_step_before_result", self.call)
         codec, body, problem = self._encoded(value)
         entry = Entry(self.name, self._fingerprint, codec, body)
         try:
             await self._execution.note(entry, caller=caller)
-        except StoreUnavailableError as error:
+        except StoreError as error:
             # It has happened, and this attempt goes on; only a next one would not know.
             logger.warning(
-                "the store did not take the result of a step of %s (%s)",
+                "store %r did not take the result of a step of %s (%s)",
+                self._execution.store.name,
                 self.call.operation,
                 type(error).__name__,
                 extra={"idemkit.key": self.call.key, "error.type": type(error).__qualname__},
             )
         if problem is not None:
             raise problem
+        point("after_result_before_return", self.call)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -210,10 +222,14 @@ class Taken:
         try:
             yield
         finally:
-            _within.reset(token)
+            # A coroutine that nobody finished is closed in whatever context that happens in.
+            with suppress(ValueError):
+                _within.reset(token)
 
     def _encoded(self, value: Any) -> tuple[str, bytes, Exception | None]:
         codec = self._plan.codec
+        if codec is None:
+            return "", b"", None
         try:
             body = codec.encode(value)
         except Exception as error:  # noqa: BLE001 - the codec may be the user's

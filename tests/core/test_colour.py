@@ -197,6 +197,16 @@ def test_beats_of_an_off_loaded_store_stay_on_their_thread() -> None:
     assert [Standing.HEALED] == pair(store, "async").beat([("a", beat(GRANT))])
 
 
+async def test_step_is_off_loaded() -> None:
+    """Whoever writes into a journal blocks a worker, not the loop."""
+    store = FaultyStore(MemoryStore(), "sync")
+    face = pair(store, "async")
+    owned = commands.grant(commands.claim(), await face.claim("a", commands.claim()))
+    standing = await face.step("a", commands.step(owned, commands.note()))
+    here = threading.get_ident()
+    assert (Standing.HELD, True) == (standing, store.threads["step"] != here)
+
+
 def test_off_loaded_store_listens() -> None:
     """A watch does not block, so nobody is sent away for it."""
     store = FaultyStore(MemoryStore(), "sync")

@@ -286,3 +286,19 @@ def test_span_tells_how_the_body_ended(owner: Process, backend: Backend) -> None
     (span,) = backend.spans.get_finished_spans()
     attributes: dict[str, Any] = dict(span.attributes or {})
     assert ("execute shop.pay", True) == (span.name, "ProbeError" in attributes["error.type"])
+
+
+# ---------------------------------------------------------------------------- journal
+
+
+def test_journal_is_made_once(owner: Process) -> None:
+    """Threads that ask at one time count in the same journal."""
+    execution = owner.execution()
+    with ThreadPoolExecutor(8) as pool:
+        journals = {id(pool.submit(lambda: execution.journal).result()) for _ in range(50)}
+    assert 1 == len(journals)
+
+
+def test_journal_is_made_on_demand(owner: Process) -> None:
+    """A call without steps has none."""
+    assert None is owner.execution()._journal

@@ -416,6 +416,37 @@ def test_killed_thread_is_started_again(threaded: Owner) -> None:
     assert thread.is_alive()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_killed_thread_is_revived_for_what_is_held(threaded: Owner) -> None:
+    """Whoever asks finds that it is dead, and what is held is renewed again."""
+    execution = threaded.hold()
+    dead = killed(threaded)
+    threaded.keeper.drop(execution)
+    threaded.keeper._held[1] = execution  # held, and nobody was woken
+    threaded.keeper.revive()
+    thread = threaded.keeper._thread
+    assert (True, True) == (thread is not dead, thread is not None and thread.is_alive())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_killed_thread_is_not_revived_for_nothing(threaded: Owner) -> None:
+    """Where nothing is held there is nothing to renew."""
+    dead = killed(threaded)
+    threaded.keeper._held.clear()
+    threaded.keeper.revive()
+    assert dead is threaded.keeper._thread
+
+
+def test_living_thread_is_not_revived(threaded: Owner) -> None:
+    """Nor is one started where there was none to die."""
+    threaded.keeper.revive()
+    none = threaded.keeper._thread
+    threaded.hold()
+    thread = threaded.keeper._thread
+    threaded.keeper.revive()
+    assert (None, thread) == (none, threaded.keeper._thread)
+
+
 def test_living_thread_is_left_alone(threaded: Owner) -> None:
     """One thread beats for all claims, however many come."""
     threaded.hold("first")

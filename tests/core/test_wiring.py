@@ -3,13 +3,13 @@
 import pytest
 
 from idemkit.core.call import Call
-from idemkit.core.colour import SYNC
+from idemkit.core.colour import ASYNC, SYNC, Frame
 from idemkit.core.flights import Flights
 from idemkit.core.lease import Keeper
 from idemkit.core.telemetry import Subject
 from idemkit.core.wiring import Wiring
 from idemkit.stores import MemoryStore, Store
-from idemkit.stores.base import Colour
+from idemkit.stores.base import Caller, Colour
 from idemkit.testing import FaultyStore
 
 
@@ -51,3 +51,28 @@ def test_subject_names_operation_store_and_digest() -> None:
     call = Call("shop.pay", "shop.pay@1:", "5eed", b"payload", {"customer.tier": "gold"})
     expected = Subject("shop.pay", "memory", "5eed", {"customer.tier": "gold"})
     assert expected == wired(MemoryStore()).subject(call)
+
+
+@pytest.mark.parametrize(
+    ("frame", "caller"), [(SYNC, "sync"), (SYNC, "async"), (ASYNC, "async")], ids=["ss", "sa", "aa"]
+)
+def test_step_goes_the_way_of_its_call(frame: Frame, caller: Caller) -> None:
+    """What a call's own store serves goes there, in the call's own frame."""
+    store = MemoryStore()
+    wiring = Wiring(store, frame, Flights(), Keeper(threaded=False), None)
+    assert (store, frame) == wiring.for_step(caller)
+
+
+def test_synchronous_step_inside_a_coroutine_blocks() -> None:
+    """It goes where the beat thread goes, to a face that serves threads."""
+    store, parting = FaultyStore(MemoryStore(), "async"), MemoryStore()
+    wiring = Wiring(store, ASYNC, Flights(), Keeper(threaded=False), parting)
+    assert (parting, SYNC) == wiring.for_step("sync")
+
+
+def test_synchronous_step_without_a_way_is_refused() -> None:
+    """Where there is no such face, the error names the store and the way out."""
+    store = FaultyStore(MemoryStore(), "async")
+    wiring = Wiring(store, ASYNC, Flights(), Keeper(threaded=False), None)
+    with pytest.raises(TypeError, match="'memory' serves asynchronous callers only"):
+        wiring.for_step("sync")

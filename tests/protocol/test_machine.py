@@ -4,172 +4,30 @@
 time, and expects the walks to notice: a machine that cannot fail proves nothing.
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum, auto
-from functools import partial
 
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import run_state_machine_as_test
 
 from idemkit.protocol import (
     TABLE,
     Beat,
     Claim,
     Completion,
+    Entry,
     Move,
     Record,
     Release,
     Situation,
+    Step,
     Terms,
     Verb,
     rules,
 )
-from tests.protocol.world import FINGERPRINT, LEASE, RETENTION, Call, Sent, World
-
-
-class Fate(Enum):
-    """What the network does to a command and its answer."""
-
-    ARRIVES = auto()
-    REPLY_LATE = auto()
-    REPLY_LOST = auto()
-    LATE = auto()
-    LOST = auto()
-    TWICE = auto()
-
-
-CALLERS = st.sampled_from([0, 1])
-# Mostly it works: a walk in which nothing arrives leads nowhere.
-FATES = st.sampled_from([Fate.ARRIVES, Fate.ARRIVES, *Fate])
-PICKS = st.integers(min_value=0, max_value=3)
-# Some end between the moment an owner stops trusting its lease and the moment that it ends.
-STEPS = st.sampled_from([1, LEASE // 5, LEASE // 2, LEASE - 800, LEASE, 2 * LEASE])
-TTLS = st.sampled_from([1, LEASE // 4, 4 * LEASE])
-
-
-class Walk(RuleBasedStateMachine):
-    """Two callers, one key."""
-
-    @initialize(take_over=st.booleans(), max_attempts=st.sampled_from([2, 5]))
-    def build(self, take_over: bool, max_attempts: int) -> None:
-        """Fix what the operation fixes."""
-        self.world = World(Terms(LEASE, RETENTION, take_over, max_attempts))
-
-    def send(self, call: Call, command: Claim | Beat | Completion | Release, fate: Fate) -> Sent:
-        """Hand a command to the network."""
-        sent = Sent(call, command, self.world.now)
-        if fate in (Fate.LATE, Fate.TWICE):
-            self.world.sent.append(sent)
-        if fate not in (Fate.LATE, Fate.LOST):
-            reply = self.world.process(sent)
-            if fate is Fate.REPLY_LATE:
-                self.world.replied.append(reply)
-            elif fate is not Fate.REPLY_LOST:
-                self.world.receive(reply)
-        return sent
-
-    def call_of(self, caller: int) -> Call:
-        """Return a caller's present call, or its first."""
-        return self.world.calls.get(caller) or self.world.begin(caller)
-
-    # ----------------------------------------------------------------- what callers do
-
-    @rule(caller=CALLERS, fate=FATES)
-    def begins_anew(self, caller: int, fate: Fate) -> None:
-        """A caller whose last call does not run claims for a new one."""
-        if not self.call_of(caller).running:
-            call = self.world.begin(caller)
-            self.send(call, Claim(call.token, FINGERPRINT, call.terms), fate)
-
-    @rule(caller=CALLERS)
-    def crashes(self, caller: int) -> None:
-        """A caller is gone, and knows nothing of its call when it is back."""
-        self.world.begin(caller)
-
-    @rule(caller=CALLERS, fate=FATES)
-    def claims_again(self, caller: int, fate: Fate) -> None:
-        """A caller without an answer, or one that waits, asks again."""
-        call = self.call_of(caller)
-        if call.ending is None:
-            self.send(call, Claim(call.token, FINGERPRINT, call.terms), fate)
-
-    @rule(caller=CALLERS, fate=FATES)
-    def beats(self, caller: int, fate: Fate) -> None:
-        """An owner says that it is alive."""
-        call = self.call_of(caller)
-        if call.running and call.grant is not None:
-            heal = self.world.now < call.trusted_until
-            self.send(call, Beat(call.grant, heal), fate)
-
-    @rule(caller=CALLERS, fate=FATES, ttl=TTLS, stale=st.sampled_from([0, LEASE]))
-    def completes(self, caller: int, fate: Fate, ttl: int, stale: int) -> None:
-        """A body returns; the command may be sent more than once, but it is one command."""
-        call = self.call_of(caller)
-        if call.running and call.grant is not None:
-            call.running = False
-            command = self.world.completion(call, call.grant, ttl, stale)
-            call.ending = self.send(call, command, fate)
-
-    @rule(caller=CALLERS, fate=FATES, in_doubt=st.booleans())
-    def fails(self, caller: int, fate: Fate, in_doubt: bool) -> None:
-        """A body raises."""
-        call = self.call_of(caller)
-        if call.running and call.grant is not None:
-            call.running = False
-            command = Release(call.grant, "OSError", in_doubt, retention=2 * LEASE)
-            call.ending = self.send(call, command, fate)
-
-    @rule(caller=CALLERS, fate=FATES)
-    def settles_again(self, caller: int, fate: Fate) -> None:
-        """A caller without an answer sends its last command again, but until its lease ends."""
-        call = self.call_of(caller)
-        if call.ending is not None and self.world.now < call.trusted_until:
-            self.send(call, call.ending.command, fate)
-
-    # ------------------------------------------------- what network, clock and store do
-
-    @precondition(lambda self: self.world.sent)
-    @rule(pick=PICKS, again=st.booleans())
-    def command_arrives(self, pick: int, again: bool) -> None:
-        """A command that was under way arrives, perhaps not for the last time."""
-        sent = self.world.sent[pick % len(self.world.sent)]
-        if not again:
-            self.world.sent.remove(sent)
-        self.world.receive(self.world.process(sent))
-
-    @precondition(lambda self: self.world.replied)
-    @rule(pick=PICKS)
-    def reply_arrives(self, pick: int) -> None:
-        """An answer that was under way arrives."""
-        self.world.receive(self.world.replied.pop(pick % len(self.world.replied)))
-
-    @rule(step=STEPS)
-    def time_passes(self, step: int) -> None:
-        """Nobody does anything for a while; what is too long under way is lost."""
-        self.world.now += step
-        limit = self.world.now - LEASE
-        self.world.sent = [sent for sent in self.world.sent if sent.at >= limit]
-
-    @rule(mishap=st.sampled_from([World.lose, World.forget, World.step_back]))
-    def something_befalls_the_store(self, mishap: Callable[[World], None]) -> None:
-        """The store is flushed, or told to forget, or its clock steps back."""
-        mishap(self.world)
-
-    @invariant()
-    def one_owner(self) -> None:
-        """Nobody runs beside an owner, unless the store was made to forget it."""
-        assert len(self.world.owners()) <= 1
+from tests.protocol.walks import Walk, wander
+from tests.protocol.world import Sent, World
 
 
 def test_promises_hold() -> None:
@@ -213,6 +71,17 @@ BROKEN_MOVES = [
     (Verb.BEAT, Situation.DONE, True, Move.RENEW),
     (Verb.BEAT, Situation.DONE, False, Move.REPEAT),
     (Verb.BEAT, Situation.FORGOTTEN, False, Move.HEAL),
+    (Verb.STEP, Situation.ABSENT, False, Move.LOSE),
+    (Verb.STEP, Situation.RUNNING, False, Move.NOTE),
+    (Verb.STEP, Situation.RUNNING, True, Move.LOSE),
+    (Verb.STEP, Situation.RUNNING, True, Move.REPEAT),
+    (Verb.STEP, Situation.ABANDONED, False, Move.NOTE),
+    (Verb.STEP, Situation.ABANDONED, True, Move.LOSE),
+    (Verb.STEP, Situation.FAILED, True, Move.NOTE),
+    (Verb.STEP, Situation.FAILED, False, Move.NOTE),
+    (Verb.STEP, Situation.DONE, True, Move.NOTE),
+    (Verb.STEP, Situation.DONE, False, Move.REPEAT),
+    (Verb.STEP, Situation.FORGOTTEN, False, Move.HEAL),
     (Verb.COMPLETE, Situation.ABSENT, False, Move.LOSE),
     (Verb.COMPLETE, Situation.RUNNING, True, Move.REPEAT),
     (Verb.COMPLETE, Situation.RUNNING, False, Move.RECORD),
@@ -302,6 +171,62 @@ def outcome_that_goes_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rules, "_recorded", wrong)
 
 
+def journal_not_handed_on(patch: pytest.MonkeyPatch) -> None:
+    """Let every attempt begin a journal of its own."""
+    right = rules._take
+
+    def wrong(record: Record | None, command: Claim, now: int, **more: int) -> object:
+        return right(record and replace(record, journal=()), command, now, **more)
+
+    patch.setattr(rules, "_take", wrong)
+
+
+def journal_not_told_again(patch: pytest.MonkeyPatch) -> None:
+    """Let a claim that is sent again come without the journal."""
+    right = rules._resume
+
+    def wrong(record: Record, command: Claim, now: int) -> object:
+        answer, renewed = right(record, command, now)
+        return answer._replace(journal=()), renewed
+
+    patch.setattr(rules, "_resume", wrong)
+
+
+def journal_that_outlives_its_call(patch: pytest.MonkeyPatch) -> None:
+    """Let a completion keep the journal."""
+    right = rules._recorded
+
+    def wrong(record: Record, command: Completion, now: int) -> Record:
+        return replace(right(record, command, now), journal=record.journal)
+
+    patch.setattr(rules, "_recorded", wrong)
+
+
+def journal_dropped_by_a_failure(patch: pytest.MonkeyPatch) -> None:
+    """Let a release delete the journal."""
+    right = rules._freed
+
+    def wrong(record: Record, command: Release, now: int) -> Record:
+        return replace(right(record, command, now), journal=())
+
+    patch.setattr(rules, "_freed", wrong)
+
+
+def journal_begun_anew_by_each_step(patch: pytest.MonkeyPatch) -> None:
+    """Let a step overwrite what was written before."""
+    patch.setattr(rules, "_noted", lambda _record, entries: entries)
+
+
+def journal_out_of_order(patch: pytest.MonkeyPatch) -> None:
+    """Let an entry that is written again move to the end."""
+
+    def wrong(record: Record, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        names = {entry.name for entry in entries}
+        return (*(entry for entry in record.journal if entry.name not in names), *entries)
+
+    patch.setattr(rules, "_noted", wrong)
+
+
 def tombstone_that_keeps_no_epoch(patch: pytest.MonkeyPatch) -> None:
     """Let a tombstone start epochs again."""
     right = rules._take
@@ -328,7 +253,7 @@ def healing_without_a_lease(patch: pytest.MonkeyPatch) -> None:
     right = World.process
 
     def wrong(world: World, sent: Sent) -> object:
-        hasty = {"heal": True} if isinstance(sent.command, Beat | Completion) else {}
+        hasty = {"heal": True} if isinstance(sent.command, Beat | Step | Completion) else {}
         command = sent.command._replace(**hasty) if hasty else sent.command
         return right(world, replace(sent, command=command))
 
@@ -350,65 +275,16 @@ BREAKINGS = [
     lease_too_short,
     beat_that_renews_nothing,
     outcome_that_goes_early,
+    journal_not_handed_on,
+    journal_not_told_again,
+    journal_that_outlives_its_call,
+    journal_dropped_by_a_failure,
+    journal_begun_anew_by_each_step,
+    journal_out_of_order,
     tombstone_that_keeps_no_epoch,
     trust_from_the_answer,
     healing_without_a_lease,
 ]
-
-
-MISHAPS = (World.lose, World.forget, World.step_back)
-USUAL = (1, LEASE // 5, LEASE // 2, LEASE - 800, LEASE)
-Stride = Callable[[Walk, random.Random], None]
-
-
-def to_store(step: Callable[..., None]) -> Stride:
-    """Let either caller send a command, with any fate."""
-    fates = [Fate.ARRIVES] * 5 + list(Fate)
-    return lambda walk, by: step(walk, caller=by.choice([0, 1]), fate=by.choice(fates))
-
-
-def completing(walk: Walk, by: random.Random) -> None:
-    """Complete, with an outcome that lasts or one that does not."""
-    times = {"ttl": by.choice([1, LEASE // 4, 4 * LEASE]), "stale": by.choice([0, LEASE])}
-    to_store(partial(Walk.completes, **times))(walk, by)
-
-
-def failing(walk: Walk, by: random.Random) -> None:
-    """Fail, with or without knowing how far the body got."""
-    to_store(partial(Walk.fails, in_doubt=by.random() < 0.5))(walk, by)
-
-
-def arriving(walk: Walk, by: random.Random) -> None:
-    """Let something arrive that was under way."""
-    if walk.world.sent:
-        walk.command_arrives(pick=by.randrange(4), again=by.random() < 0.5)
-    if walk.world.replied:
-        walk.reply_arrives(pick=by.randrange(4))
-
-
-STRIDES: dict[Stride, int] = {
-    to_store(Walk.begins_anew): 10,
-    to_store(Walk.claims_again): 2,
-    to_store(Walk.beats): 4,
-    to_store(Walk.settles_again): 2,
-    completing: 6,
-    failing: 2,
-    arriving: 4,
-    lambda walk, by: walk.time_passes(step=by.choice(USUAL)): 8,
-    lambda walk, by: walk.something_befalls_the_store(mishap=by.choice(MISHAPS)): 2,
-    lambda walk, by: walk.crashes(caller=by.choice([0, 1])): 1,
-}
-
-
-def wander(walks: int) -> None:
-    """Walk at random by the machine's own steps: not as clever, but fifty times as fast."""
-    randomly = random.Random(1)
-    for _ in range(walks):
-        walk = Walk()
-        walk.build(take_over=randomly.random() < 0.8, max_attempts=randomly.choice([2, 5]))
-        for stride in randomly.choices(list(STRIDES), list(STRIDES.values()), k=60):
-            stride(walk, randomly)
-            walk.one_owner()
 
 
 def test_wandering_is_harmless() -> None:

@@ -20,14 +20,14 @@ from idemkit.protocol import (
 
 # A column per verb; in it, what its owner gets and, after the stroke, what anybody else gets.
 EXPECTED = """
-              claim              beat           complete       release        forget
-absent        take/take          heal/heal      heal/heal      lose/lose      bury/bury
-running       resume/wait        renew/lose     record/lose    free/lose      bury/bury
-abandoned     resume/take_over   renew/lose     record/lose    free/lose      bury/bury
-failed        wait/take          repeat/lose    lose/lose      repeat/lose    bury/bury
-done          replay/replay      repeat/lose    repeat/lose    lose/lose      bury/bury
-stale         take/take          repeat/lose    repeat/lose    lose/lose      bury/bury
-forgotten     take/take          lose/lose      lose/lose      lose/lose      bury/bury
+           claim             beat         step         complete     release      forget
+absent     take/take         heal/heal    heal/heal    heal/heal    lose/lose    bury/bury
+running    resume/wait       renew/lose   note/lose    record/lose  free/lose    bury/bury
+abandoned  resume/take_over  renew/lose   note/lose    record/lose  free/lose    bury/bury
+failed     wait/take         repeat/lose  repeat/lose  lose/lose    repeat/lose  bury/bury
+done       replay/replay     repeat/lose  repeat/lose  repeat/lose  lose/lose    bury/bury
+stale      take/take         repeat/lose  repeat/lose  repeat/lose  lose/lose    bury/bury
+forgotten  take/take         lose/lose    lose/lose    lose/lose    lose/lose    bury/bury
 """
 
 

@@ -10,6 +10,7 @@ from idemkit.protocol import (
     Claim,
     Completion,
     Done,
+    Entry,
     Grant,
     InDoubt,
     Kind,
@@ -21,21 +22,25 @@ from idemkit.protocol import (
     Running,
     Standing,
     State,
+    Step,
     Terms,
 )
 
 TERMS = Terms(lease=30_000)
 GRANT = Grant(b"t", b"f", 1, 1, 0, TERMS)
 OUTCOME = Recorded(Kind.VALUE, "plain", b"1", "", 1, 2, 3, 4)
+ENTRY = Entry("embed#0", b"f", "plain", b"1")
 
 VALUES = [
     TERMS,
     GRANT,
     Beat(GRANT, heal=True),
+    ENTRY,
+    Step(GRANT, (ENTRY,), heal=True),
     Completion(GRANT, Kind.VALUE, "plain", b"1", "", 1, 0, heal=True),
     Release(GRANT, "ValueError"),
     OUTCOME,
-    Record(State.DONE, b"t", b"f", 1, 1, 0, 2, 4, OUTCOME),
+    Record(State.DONE, b"t", b"f", 1, 1, 0, 2, 4, OUTCOME, "", (ENTRY,)),
     Claim(b"t", b"f", TERMS),
     Acquired(1, 1, 0),
     Done(OUTCOME, 1),
@@ -109,3 +114,14 @@ def test_release_unless_told_otherwise() -> None:
     """A failed record is kept for an hour and is not in doubt."""
     expected = Release(GRANT, "ValueError", in_doubt=False, retention=3_600_000)
     assert expected == Release(GRANT, "ValueError")
+
+
+def test_entry_without_a_result_is_an_intent() -> None:
+    """What is only meant has no codec and no body; a result of no bytes is a result."""
+    assert Entry("pay#0", b"f", codec="", body=None) == Entry("pay#0", b"f")
+
+
+def test_record_and_grant_have_no_journal_unless_told() -> None:
+    """Most calls take no steps."""
+    record = Record(State.RUNNING, b"t", b"f", 1, 1, 0, 2, 4)
+    assert ((), ()) == (record.journal, Acquired(1, 1, 0).journal)

@@ -14,6 +14,8 @@ answers as the store processes them, and holds both against what is promised:
 * Where nobody may take over, nobody does. Where anybody may, the cap on attempts holds.
 * A key that is free is granted to whoever asks, and nobody waits for a lease that is over.
 * Whatever is sent again is answered as what it is: done already, and by the sender.
+* A journal is what the owners of one call have written, in that order: it comes with every claim
+  that goes on, and is gone when the call is done, forgotten or lost.
 
 What the network must keep for that: a message arrives within one lease or never. What callers must
 keep: a completion is sent again only while its owner trusts its lease. What the clocks must keep:
@@ -22,7 +24,7 @@ a caller's may be two percent slow, the store's may step back but not forward.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from idemkit import protocol
 from idemkit.protocol import (
@@ -32,6 +34,7 @@ from idemkit.protocol import (
     Completion,
     Decision,
     Done,
+    Entry,
     Grant,
     Kind,
     Record,
@@ -39,6 +42,7 @@ from idemkit.protocol import (
     Release,
     Running,
     Standing,
+    Step,
     Terms,
     validity,
 )
@@ -48,10 +52,12 @@ RETENTION = 60_000
 TOMBSTONE = 2 * LEASE
 FINGERPRINT = b"print"
 
+Write: TypeAlias = Beat | Step | Completion | Release
 
 _RULES: Final[dict[type, Callable[..., Any]]] = {
     Claim: protocol.claim,
     Beat: protocol.beat,
+    Step: protocol.step,
     Completion: protocol.complete,
     Release: protocol.release,
 }
@@ -94,7 +100,7 @@ class Sent:
     """A command on its way."""
 
     call: Call
-    command: Claim | Beat | Completion | Release
+    command: Claim | Write
     at: int
 
 
@@ -119,6 +125,7 @@ class Ledger:
         outcome: The latest outcome.
         granted_in: The generation in which each token was last known to own the key.
         banned: Tokens that own nothing any more.
+        journal: What the owners of the present call have written, by name.
     """
 
     generation: int = 0
@@ -129,6 +136,7 @@ class Ledger:
     outcome: Recorded | None = None
     granted_in: dict[bytes, int] = field(default_factory=dict)
     banned: set[bytes] = field(default_factory=set)
+    journal: dict[str, Entry] = field(default_factory=dict)
 
     def lost(self) -> None:
         """The store knows nothing any more, not even who was banned."""
@@ -142,6 +150,7 @@ class Ledger:
             self.banned.clear()
         self.owner, self.epoch, self.outcome = None, -1, None
         self.freed = self.doubtful = False
+        self.journal.clear()
 
     def forgot(self) -> None:
         """Somebody wants the key free again: whoever owned it does no longer."""
@@ -149,6 +158,7 @@ class Ledger:
         self.banned.update(self.granted_in)
         self.owner, self.outcome = None, None
         self.freed = self.doubtful = False
+        self.journal.clear()
 
     def fresh(self, now: int) -> bool:
         """Say whether there is an outcome to hand out."""
@@ -182,6 +192,7 @@ class Ledger:
     def granted(self, claim: Claim, answer: Acquired, now: int) -> None:
         """Judge a grant."""
         assert answer.abandoned < claim.terms.max_attempts, "the cap on attempts was passed"
+        assert tuple(self.journal.values()) == answer.journal, "a claim came with another journal"
         again = claim.token == self.owner and not self.free(now) and not self.doubtful
         if again:
             assert self.epoch == answer.epoch, "the same owner got another epoch"
@@ -210,7 +221,7 @@ class Ledger:
         assert not released, "an owner wrote who has given its claim back"
         assert self.outcome is None, "an owner wrote after its outcome"
 
-    def unwritten(self, command: Beat | Completion | Release, standing: Standing) -> None:
+    def unwritten(self, command: Write, standing: Standing) -> None:
         """Judge a write that changed nothing."""
         own = command.grant.token == self.owner
         if standing is Standing.REPEATED:
@@ -221,9 +232,9 @@ class Ledger:
             lost = standing is Standing.GONE and not isinstance(command, Release)
             assert not (lost and command.heal), "what was lost was not put back"
 
-    def settled_by(self, command: Beat | Completion | Release) -> bool:
+    def settled_by(self, command: Write) -> bool:
         """Say whether the latest owner has settled, in the way of this command."""
-        if isinstance(command, Beat):
+        if isinstance(command, Beat | Step):
             return self.freed or self.outcome is not None
         return self.freed if isinstance(command, Release) else self.outcome is not None
 
@@ -233,6 +244,11 @@ class Ledger:
         assert recorded is not None, "an outcome was accepted and not kept"
         assert (command.body, now + command.ttl) == (recorded.body, recorded.expires_at)
         self.outcome = recorded
+        self.journal.clear()
+
+    def stepped(self, command: Step) -> None:
+        """Note what the owner has written."""
+        self.journal.update((entry.name, entry) for entry in command.entries)
 
     def released(self, command: Release) -> None:
         """Note that the owner has given its claim back."""
@@ -272,6 +288,8 @@ class World:
         now = self.store_now
         answer, self.record = _RULES[type(sent.command)](self.record, sent.command, now)
         self.judge(sent.command, answer, now)
+        kept = () if self.record is None else self.record.journal
+        assert tuple(self.ledger.journal.values()) == kept, "a journal is not what was written"
         return Replied(sent, answer)
 
     def judge(self, command: Any, answer: Any, now: int) -> None:
@@ -285,6 +303,8 @@ class World:
                 self.ledger.completed(command, self.record, now)
             if isinstance(command, Release):
                 self.ledger.released(command)
+            if isinstance(command, Step):
+                self.ledger.stepped(command)
         else:
             self.ledger.unwritten(command, answer)
 

@@ -10,7 +10,18 @@ from idemkit.core.colour import drive
 from idemkit.protocol import Beat, Claim, Decision, Standing
 from idemkit.stores import Caller, Colour, MemoryStore, Store
 from idemkit.stores.near import NearStore
-from tests.commands import BODY, FINGERPRINT, OTHER, beat, claim, completion, grant, release
+from tests.commands import (
+    BODY,
+    FINGERPRINT,
+    OTHER,
+    beat,
+    claim,
+    completion,
+    grant,
+    note,
+    release,
+    step,
+)
 
 
 class Clock:
@@ -106,6 +117,14 @@ def test_completion_is_not_kept(near: NearStore) -> None:
     """What was really recorded is known from the first replay on."""
     finish(near)
     assert None is recalled(near)
+
+
+def test_step_is_passed_on(near: NearStore, far: Far) -> None:
+    """Journals are kept there alone."""
+    owned = grant(claim(), drive(near.claim("a", claim())))
+    standing = drive(near.step("a", step(owned, note())))
+    found = drive(far.peek("a"))
+    assert (Standing.HELD, (note(),)) == (standing, found and found[0].journal)
 
 
 def test_replay_is_kept(near: NearStore) -> None:

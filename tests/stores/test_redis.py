@@ -25,7 +25,7 @@ from idemkit.protocol import (
     State,
 )
 from idemkit.stores.redis import RedisStore
-from tests.commands import BODY, OTHER, beat, claim, completion, grant, release
+from tests.commands import BODY, OTHER, beat, claim, completion, grant, note, release, step
 from tests.proxy import Proxy
 from tests.servers import Server, binaries, free_port, running, wait_until
 from tests.stores.conftest import Face
@@ -149,6 +149,14 @@ def test_forget(face: Face) -> None:
     assert [Standing.FORGOTTEN] == face.store.beat([("a", beat(owned))])
 
 
+def test_step_comes_with_the_next_attempt(face: Face) -> None:
+    """What an attempt wrote into its journal, the next one reads."""
+    owned = own(face)
+    assert Standing.HELD == face.run(face.store.step("a", step(owned, note())))
+    face.run(face.store.release("a", release(owned)))
+    assert (note(),) == face.run(face.store.claim("a", claim(OTHER))).journal
+
+
 def test_peek_of_nothing(face: Face) -> None:
     """Where there is no record, there is nothing to see."""
     assert None is face.run(face.store.peek("a"))
@@ -249,6 +257,15 @@ def test_lost_reply_of_a_completion(proxied_face: Face, proxy: Proxy) -> None:
     assert Standing.REPEATED == standing
 
 
+def test_lost_reply_of_a_step(proxied_face: Face, proxy: Proxy) -> None:
+    """A step whose reply was lost is sent again, and written once."""
+    owned = own(proxied_face)
+    proxy.drop_replies(1)
+    assert Standing.HELD == proxied_face.run(proxied_face.store.step("a", step(owned, note())))
+    record, _ = proxied_face.run(proxied_face.store.peek("a"))
+    assert (note(),) == record.journal
+
+
 def test_lost_reply_of_beats(proxied: RedisStore, proxy: Proxy) -> None:
     """Beats are sent again like everything else."""
     face = Face(proxied.face("sync"), drive)
@@ -271,6 +288,8 @@ def test_forgotten_scripts(face: Face, server: Server) -> None:
     owned = own(face)
     server.do("SCRIPT", "FLUSH")
     assert [Standing.HELD] * 2 == face.store.beat([("a", beat(owned))] * 2)
+    server.do("SCRIPT", "FLUSH")
+    assert Standing.HELD == face.run(face.store.step("a", step(owned, note("a"), note("b"))))
     server.do("SCRIPT", "FLUSH")
     assert Standing.HELD == face.run(face.store.complete("a", completion(owned)))
 
@@ -311,7 +330,7 @@ def test_restarted_server(colour: Colour, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(binaries()))
 def test_full_server(colour: Colour, name: str) -> None:
-    """Out of memory, claims are refused, owners hear that they own, and outcomes are recorded."""
+    """Out of memory, claims are refused, owners hear that they own, and what they do is kept."""
     with running(binaries()[name], "--maxmemory-policy", "noeviction") as server:
         face = colour(RedisStore(server.url))
         owned = own(face)
@@ -322,6 +341,8 @@ def test_full_server(colour: Colour, name: str) -> None:
         assert isinstance(face.run(face.store.claim("done", claim(OTHER))), Done)
         assert isinstance(face.run(face.store.claim("a", claim())), Acquired)
         assert [Standing.HELD] == face.store.beat([("a", beat(owned))])
+        assert Standing.HELD == face.run(face.store.step("a", step(owned, note())))
+        assert (note(),) == face.run(face.store.claim("a", claim())).journal
         assert Standing.HELD == face.run(face.store.complete("a", completion(owned)))
         face.run(face.store.close())
 

@@ -15,12 +15,14 @@ from idemkit.protocol import (
     Beat,
     Claim,
     Completion,
+    Entry,
     Grant,
     Kind,
     Record,
     Release,
     Situation,
     State,
+    Step,
     Terms,
     classify,
 )
@@ -30,7 +32,8 @@ from tests.commands import claim, completion, grant
 from tests.servers import Server
 
 START = 1_800_000_000_000
-STEPS = 400
+TURNS = 400
+NAMES = ["a", "b#1", "e0", "7", "", "\x00\r\n$é"]
 
 
 @dataclass
@@ -55,10 +58,11 @@ class Model:
     grants: list[Grant] = field(default_factory=list)
     last: Callable[[], tuple[Any, Any]] | None = None
 
-    def step(self) -> tuple[Any, Any]:
+    def turn(self) -> tuple[Any, Any]:
         """Send one random command, or the last one again; return both sides' answers."""
         if self.last is None or self.randomly.random() > 0.15:
-            commands = [self.claim, self.claim, self.beat, self.complete, self.release, self.forget]
+            often = [self.claim, self.step]
+            commands = [*often, *often, self.beat, self.complete, self.release, self.forget]
             self.last = self.randomly.choice(commands)()
         return self.last()
 
@@ -108,6 +112,21 @@ class Model:
         sent = Beat(self.granted(), self.chance())
         return self._sent(protocol.beat, lambda it: self.store.beat([("a", it)])[0], sent)
 
+    def step(self) -> Callable[[], tuple[Any, Any]]:
+        """Write into the journal."""
+        names = self.randomly.sample(NAMES, self.randomly.choice([0, 1, 1, 3]))
+        sent = Step(self.granted(), tuple(map(self.entry, names)), self.chance())
+        return self._sent(protocol.step, lambda it: drive(self.store.step("a", it)), sent)
+
+    def entry(self, name: str) -> Entry:
+        """Return an entry of that name."""
+        return Entry(
+            name,
+            self.randomly.randbytes(self.randomly.choice([0, 16])),
+            self.randomly.choice(["", "json", 'a"\n\x00é']),
+            self.randomly.choice([None, b"", b"\n", self.randomly.randbytes(200)]),
+        )
+
     def complete(self) -> Callable[[], tuple[Any, Any]]:
         """Complete."""
         sent = Completion(
@@ -153,8 +172,8 @@ def test_scripts_follow_the_rules(clocked: tuple[RedisStore, Clock], seed: int) 
     """Random commands, some sent twice, while time jumps: same answers and same records."""
     store, clock = clocked
     model = Model(store, clock, random.Random(seed))
-    for _ in range(STEPS):
-        expected, actual = model.step()
+    for _ in range(TURNS):
+        expected, actual = model.turn()
         assert expected == actual
         model.move_clock()
         assert model.kept() == drive(store.peek("a"))

@@ -15,6 +15,7 @@ from idemkit import (
     current,
     idempotent,
     side_effect,
+    step,
 )
 from idemkit.effects import Current
 
@@ -197,6 +198,47 @@ def check_effects() -> None:
 async def check_effects_async() -> None:
     """Asynchronous side effects are awaited as before."""
     assert_type(await mail("x"), int)
+
+
+@side_effect(name="typing.charge", key=the_prompt, delivery="at_most_once", reconcile=reconcile)
+def charge(prompt: str) -> list[str]:
+    """Stand for any side effect with options."""
+    return [prompt]
+
+
+@side_effect(delivery="at_most_once")
+async def charge_async(prompt: str, *, amount: int = 1) -> list[int]:
+    """Stand for any asynchronous side effect with options."""
+    return [len(prompt) * amount]
+
+
+def check_steps() -> None:
+    """A step returns what its function does, inside and outside."""
+    assert_type(step("bare", the_prompt, "x"), str)
+    assert_type(step("keyed", the_prompt, "x", key=("x", 1)), str)
+    assert_type(step("named", bare, prompt="x", temperature=1.0), list[int])
+    assert_type(step("careful", the_prompt, "x", delivery="at_most_once", reconcile=reconcile), str)
+    assert_type(charge("x"), list[str])
+
+
+async def check_steps_async() -> None:
+    """A coroutine function's step is awaited."""
+    assert_type(await step("bare", mail, "x"), int)
+    assert_type(await step("keyed", mail, "x", key="x", delivery="at_least_once"), int)
+    assert_type(await charge_async("x", amount=2), list[int])
+
+
+@idem.idempotent
+def keyed() -> str:
+    """Ask for the key of a step, to hand on to a provider."""
+    call = current()
+    assert call is not None
+    return call.idempotency_key_for("charge")
+
+
+def check_keys() -> None:
+    """The key of a step is text."""
+    assert_type(keyed(), str)
 
 
 def check_configure() -> None:

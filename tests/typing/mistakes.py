@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from idemkit import Idempotency, configure, idempotent
+from idemkit import Idempotency, configure, idempotent, side_effect, step
 
 idem = Idempotency("memory://", namespace="typing")
 
@@ -32,9 +32,23 @@ if TYPE_CHECKING:
     idem.idempotent(tll=60)  # type: ignore[call-overload]
     idem.idempotent(version=1.5)  # type: ignore[call-overload]  # ty: ignore[invalid-argument-type]
     idem.idempotent(durability="hoped")  # type: ignore[call-overload]  # ty: ignore[invalid-argument-type]
+    idem.operation("pay")  # type: ignore[call-arg]  # ty: ignore[missing-argument]
+    idem.operation("pay", 5)  # type: ignore[call-arg]  # ty: ignore[missing-argument, too-many-positional-arguments]
+    idem.operation("pay", key=5, tll=60)  # type: ignore[call-arg]
+    idem.operation("pay", key=5, fallback=print)  # type: ignore[call-arg]
+    idem.operation("pay", key=5, on_duplicate="ignore")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
+    idem.operation(5, key=5)  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
+    idem.resolve(5, "found")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
     Idempotency(store=5)  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
     Idempotency("memory://", "namespace")  # type: ignore[call-arg]  # ty: ignore[too-many-positional-arguments]
     Idempotency(on_abandoned="ignore")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
     Idempotency(timeout=5)  # type: ignore[call-arg]  # ty: ignore[unknown-argument]
     configure(timeout=5)  # type: ignore[call-arg]  # ty: ignore[unknown-argument]
     configure(ttl="5")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
+    step(len, "abc")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
+    step("embed", "abc")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
+    step("embed")  # type: ignore[call-arg]  # ty: ignore[missing-argument]
+    count: str = step("embed", len, "abc")  # type: ignore[assignment]  # ty: ignore[invalid-assignment]
+    step("embed", len, "abc", delivery="once")  # type: ignore[arg-type]  # ty: ignore[invalid-argument-type]
+    side_effect(delivery="once")  # type: ignore[call-overload]  # ty: ignore[invalid-argument-type]
+    side_effect(5)  # type: ignore[call-overload]  # ty: ignore[invalid-argument-type]

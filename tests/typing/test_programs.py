@@ -12,13 +12,13 @@ from idemkit import Done, NotDone, Unknown, operation
 from idemkit.core.call import Call
 
 # By name: mypy, which reads this folder file by file, would find the modules twice.
-functions, methods, mistakes = (
-    import_module(f"tests.typing.{name}") for name in ("functions", "methods", "mistakes")
+blocks, functions, methods, mistakes = (
+    import_module(f"tests.typing.{name}") for name in ("blocks", "functions", "methods", "mistakes")
 )
 
 PROGRAMS = [
     program
-    for module in (functions, methods)
+    for module in (blocks, functions, methods)
     for name, program in vars(module).items()
     if name.startswith("check_")
 ]

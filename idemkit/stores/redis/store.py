@@ -18,7 +18,7 @@ from .wire import packed, packed_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ...protocol import Beat, Claim, Completion, Decision, Durability, Record, Standing
+    from ...protocol import Beat, Claim, Completion, Decision, Durability, Record, Standing, Step
     from ..base import Caller
 
 __all__ = ["RedisStore"]
@@ -95,11 +95,11 @@ class RedisStore(Store):
         durability = command.terms.durability
         if durability != "default":
             return await self._claim_durably(address, command, self._ack_commands[durability])
-        arguments = wire.claim_arguments(self._key(address), self._now(), command)
+        arguments = wire.claim_arguments(*self._keys(address), self._now(), command)
         return wire.read_decision(await courier.ask(self._port, wire.CLAIM, arguments))
 
     async def _claim_durably(self, address: str, command: Claim, acks: bytes) -> Decision:
-        arguments = wire.claim_arguments(self._key(address), self._now(), command)
+        arguments = wire.claim_arguments(*self._keys(address), self._now(), command)
         reply, copies = await courier.ask_each(self._port, wire.CLAIM, [arguments], then=acks)
         decision = wire.read_decision(reply)
         if isinstance(decision, Acquired) and not _acknowledged(copies):
@@ -110,30 +110,30 @@ class RedisStore(Store):
             )
         return decision
 
+    async def step(self, address: str, command: Step, /) -> Standing:
+        """Write into a journal, in one round trip."""
+        arguments = wire.step_arguments(self._keys(address), self._now(), command)
+        script = wire.STEP.taking(2 * len(command.entries))
+        return wire.read_standing(await courier.ask(self._port, script, arguments))
+
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Record an outcome and ring the doorbell."""
-        arguments = wire.completion_arguments(
-            self._key(address), self._channel(address), self._now(), command
-        )
+        arguments = wire.completion_arguments(self._all_keys(address), self._now(), command)
         return wire.read_standing(await courier.ask(self._port, wire.COMPLETE, arguments))
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Give a claim back and ring the doorbell."""
-        arguments = wire.release_arguments(
-            self._key(address), self._channel(address), self._now(), command
-        )
+        arguments = wire.release_arguments(self._all_keys(address), self._now(), command)
         return wire.read_standing(await courier.ask(self._port, wire.RELEASE, arguments))
 
     async def forget(self, address: str, tombstone: int, /) -> bool:
         """Leave a tombstone and ring the doorbell; say whether there was anything to forget."""
-        arguments = packed_words(
-            self._key(address), self._channel(address), self._now(), b"%d" % tombstone
-        )
+        arguments = packed_words(*self._all_keys(address), self._now(), b"%d" % tombstone)
         return bool(await courier.ask(self._port, wire.FORGET, arguments))
 
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
         """Return the record and the server's time in milliseconds."""
-        arguments = packed_words(self._key(address), self._now())
+        arguments = packed_words(*self._keys(address), self._now())
         return wire.read_record(await courier.ask(self._port, wire.PEEK, arguments))
 
     def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
@@ -141,7 +141,7 @@ class RedisStore(Store):
         if not beats:
             return []
         now = self._now()
-        calls = [wire.beat_arguments(self._key(address), now, beat) for address, beat in beats]
+        calls = [wire.beat_arguments(self._keys(address), now, beat) for address, beat in beats]
         replies = _run_blocking(courier.ask_each(self._beats, wire.BEAT, calls))
         return [wire.read_standing(reply) for reply in replies]
 
@@ -160,8 +160,13 @@ class RedisStore(Store):
         for part in (self._sync, self._async, self._beats, self._hub):
             part.after_fork()
 
-    def _key(self, address: str) -> bytes:
-        return b"%b:{%b}:r" % (self._prefix, address.encode())
+    def _keys(self, address: str) -> tuple[bytes, bytes]:
+        """Return the names of the record and of the journal."""
+        stem = b"%b:{%b}:" % (self._prefix, address.encode())
+        return stem + b"r", stem + b"j"
+
+    def _all_keys(self, address: str) -> tuple[bytes, bytes, bytes]:
+        return *self._keys(address), self._channel(address)
 
     def _channel(self, address: str) -> bytes:
         return b"%b:{%b}:c" % (self._prefix, address.encode())

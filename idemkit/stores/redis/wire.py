@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from ...protocol import (
     Acquired,
     Done,
+    Entry,
     InDoubt,
     Kind,
     Poisoned,
@@ -24,7 +26,9 @@ from ...protocol import (
 )
 
 if TYPE_CHECKING:
-    from ...protocol import Beat, Claim, Completion, Decision, Grant, Release, Terms
+    from collections.abc import Sequence
+
+    from ...protocol import Beat, Claim, Completion, Decision, Grant, Release, Step, Terms
 
 __all__ = [
     "BEAT",
@@ -33,6 +37,7 @@ __all__ = [
     "FORGET",
     "PEEK",
     "RELEASE",
+    "STEP",
     "Script",
     "beat_arguments",
     "claim_arguments",
@@ -43,6 +48,7 @@ __all__ = [
     "read_record",
     "read_standing",
     "release_arguments",
+    "step_arguments",
 ]
 
 
@@ -60,19 +66,30 @@ class Script:
     """One verb's Lua source, ready to be sent by its digest or as a whole.
 
     Args:
-        name: Of the file beside this module, without its suffix.
+        name: Of a file in the folder beside this module, without its suffix.
         keys: How many keys it takes.
         arguments: How many arguments it takes.
+        after: The name of a file that it continues, itself after the common head.
     """
 
-    __slots__ = ("_by_digest", "_by_source", "digest", "name", "source")
+    __slots__ = ("_by_digest", "_shape", "digest", "name", "source")
 
-    def __init__(self, name: str, *, keys: int, arguments: int) -> None:
+    def __init__(self, name: str, *, keys: int, arguments: int, after: str = "") -> None:
         self.name: str = name
-        self.source: bytes = _source(name)
+        self.source: bytes = _source(*filter(None, ("head", after, name)))
         self.digest: bytes = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
+        self._count(keys, arguments)
+
+    def _count(self, keys: int, arguments: int) -> None:
+        self._shape = keys, arguments
         self._by_digest = _command_head(b"EVALSHA", self.digest, keys, arguments)
-        self._by_source = _command_head(b"EVAL", self.source, keys, arguments)
+
+    def taking(self, more: int) -> Script:
+        """Return the same script, for a run with so many more arguments."""
+        longer = copy.copy(self)
+        keys, arguments = self._shape
+        longer._count(keys, arguments + more)  # noqa: SLF001 - its own copy
+        return longer
 
     def by_digest(self, arguments: bytes) -> bytes:
         """Return the command that runs the script if the server knows it."""
@@ -80,16 +97,14 @@ class Script:
 
     def by_source(self, arguments: bytes) -> bytes:
         """Return the command that runs the script and makes the server know it."""
-        return self._by_source + arguments
+        return _command_head(b"EVAL", self.source, *self._shape) + arguments
 
 
-def _source(name: str) -> bytes:
+def _source(*names: str) -> bytes:
     folder = files(__name__.rpartition(".")[0]) / "scripts"
-    head, body = ((folder / f"{part}.lua").read_bytes() for part in ("head", name))
-    if not body.startswith(b"#!"):
-        return head + body
-    shebang, _, rest = body.partition(b"\n")
-    return shebang + b"\n" + head + rest
+    *before, body = ((folder / f"{name}.lua").read_bytes() for name in names)
+    shebang, line, rest = body.partition(b"\n") if body.startswith(b"#!") else (b"", b"", body)
+    return b"".join([shebang, line, *before, rest])
 
 
 def _command_head(command: bytes, script: bytes, keys: int, arguments: int) -> bytes:
@@ -97,23 +112,26 @@ def _command_head(command: bytes, script: bytes, keys: int, arguments: int) -> b
     return b"*%d\r\n%b" % (len(words) + keys + arguments, packed_words(*words))
 
 
-CLAIM: Final = Script("claim", keys=1, arguments=7)
-BEAT: Final = Script("beat", keys=1, arguments=9)
-COMPLETE: Final = Script("complete", keys=2, arguments=13)
-RELEASE: Final = Script("release", keys=2, arguments=6)
-FORGET: Final = Script("forget", keys=2, arguments=2)
-PEEK: Final = Script("peek", keys=1, arguments=1)
+CLAIM: Final = Script("claim", keys=2, arguments=7)
+BEAT: Final = Script("beat", keys=2, arguments=9, after="renew")
+STEP: Final = Script("step", keys=2, arguments=9, after="renew")
+COMPLETE: Final = Script("complete", keys=3, arguments=13)
+RELEASE: Final = Script("release", keys=3, arguments=6)
+FORGET: Final = Script("forget", keys=3, arguments=2)
+PEEK: Final = Script("peek", keys=2, arguments=1)
 
 _FLAGS: Final = (b"0", b"1")
 
 
-def claim_arguments(key: bytes, now: bytes, command: Claim) -> bytes:
-    """Return the key and arguments of `CLAIM`, packed."""
+def claim_arguments(record: bytes, journal: bytes, now: bytes, command: Claim) -> bytes:
+    """Return the keys and arguments of `CLAIM`, packed."""
     token, fingerprint = command.token, command.fingerprint
     # Every call passes here: one formatting is half the price of one per word.
-    return b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (
-        len(key),
-        key,
+    return b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (
+        len(record),
+        record,
+        len(journal),
+        journal,
         len(now),
         now,
         len(token),
@@ -134,20 +152,30 @@ def _packed_terms(terms: Terms) -> bytes:
     )
 
 
-def beat_arguments(key: bytes, now: bytes, beat: Beat) -> bytes:
-    """Return the key and arguments of `BEAT`, packed."""
-    return packed_words(key, now, *_grant_words(beat.grant), _FLAGS[beat.heal])
+def beat_arguments(keys: Sequence[bytes], now: bytes, beat: Beat | Step) -> bytes:
+    """Return the keys and arguments of `BEAT`, packed."""
+    return packed_words(*keys, now, *_grant_words(beat.grant), _FLAGS[beat.heal])
 
 
-def completion_arguments(key: bytes, channel: bytes, now: bytes, command: Completion) -> bytes:
+def step_arguments(keys: Sequence[bytes], now: bytes, step: Step) -> bytes:
+    """Return the keys and arguments of `STEP`, packed: two more for each entry."""
+    entries = [packed_words(entry.name.encode(), _entry_text(entry)) for entry in step.entries]
+    return b"".join([beat_arguments(keys, now, step), *entries])
+
+
+def _entry_text(entry: Entry) -> bytes:
+    head = _encode((entry.fingerprint, entry.codec, entry.body is not None))
+    return b"%b\n%b" % (head, entry.body or b"")
+
+
+def completion_arguments(keys: Sequence[bytes], now: bytes, command: Completion) -> bytes:
     """Return the keys and arguments of `COMPLETE`, packed."""
     return packed_words(
-        key,
-        channel,
+        *keys,
         now,
         *_grant_words(command.grant),
         _FLAGS[command.heal],
-        _encode_head((command.kind, command.codec, command.origin)),
+        _encode((command.kind, command.codec, command.origin)),
         command.body,
         b"%d" % command.ttl,
         b"%d" % command.stale,
@@ -166,11 +194,10 @@ def _grant_words(grant: Grant) -> tuple[bytes, ...]:
     )
 
 
-def release_arguments(key: bytes, channel: bytes, now: bytes, command: Release) -> bytes:
+def release_arguments(keys: Sequence[bytes], now: bytes, command: Release) -> bytes:
     """Return the keys and arguments of `RELEASE`, packed."""
     return packed_words(
-        key,
-        channel,
+        *keys,
         now,
         command.grant.token,
         _FLAGS[command.in_doubt],
@@ -181,8 +208,9 @@ def release_arguments(key: bytes, channel: bytes, now: bytes, command: Release) 
 
 
 # JSON, for it never holds a raw newline, which is what separates the fields of a reply.
-_encode_head = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
 _decode_head = msgspec.json.Decoder(tuple[Kind, str, str]).decode
+_decode_entry_head = msgspec.json.Decoder(tuple[bytes, str, bool]).decode
 
 _STATES: Final = {
     b"R": State.RUNNING,
@@ -194,12 +222,15 @@ _STANDINGS: Final = {standing.value.encode(): standing for standing in Standing}
 
 
 def read_standing(reply: bytes) -> Standing:
-    """Return what `BEAT`, `COMPLETE` or `RELEASE` answered."""
+    """Return what `BEAT`, `STEP`, `COMPLETE` or `RELEASE` answered."""
     return _STANDINGS[reply]
 
 
-def read_decision(reply: bytes) -> Decision:
-    """Return what `CLAIM` answered: a letter, then fields, one a line and the body last."""
+def read_decision(reply: Any) -> Decision:
+    """Return what `CLAIM` answered: a letter, then fields, one a line and the body last.
+
+    Who goes on in a journal is answered with a list: this, and the journal.
+    """
     match reply[:1]:
         case b"D":
             _, left, outcome = reply.split(b"\n", 2)
@@ -208,6 +239,9 @@ def read_decision(reply: bytes) -> Decision:
             _, epoch, attempt, abandoned, *rest = reply.split(b"\n", 4)
             stale = _read_outcome(rest[0]) if rest else None
             return Acquired(int(epoch), int(attempt), int(abandoned), stale)
+        case [granted]:
+            acquired = cast("Acquired", read_decision(granted))
+            return acquired._replace(journal=_read_journal(reply[1]))
         case b"W":
             _, epoch, left = reply.split(b"\n")
             return Running(int(epoch), int(left))
@@ -228,12 +262,29 @@ def _read_outcome(text: bytes) -> Recorded:
     )
 
 
+def _read_journal(flat: list[bytes]) -> tuple[Entry, ...]:
+    fields = _fields(flat)
+    places = sorted(filter(bytes.isdigit, fields), key=int)
+    names = [fields[place] for place in places]
+    return tuple([_read_entry(name, fields[b"e" + name]) for name in names])
+
+
+def _read_entry(name: bytes, text: bytes) -> Entry:
+    head, _, body = text.partition(b"\n")
+    fingerprint, codec, done = _decode_entry_head(head)
+    return Entry(name.decode(), fingerprint, codec, body if done else None)
+
+
+def _fields(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def read_record(reply: Any) -> tuple[Record, int] | None:
     """Return what `PEEK` answered: the record, and the time on the server's clock."""
     if reply is None:
         return None
-    now, flat = reply
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    now, flat, journal = reply
+    fields = _fields(flat)
     record = Record(
         state=_STATES[fields[b"st"]],
         token=fields[b"tk"],
@@ -245,6 +296,7 @@ def read_record(reply: Any) -> tuple[Record, int] | None:
         expires_at=int(fields[b"xp"]),
         recorded=_recorded(fields) if b"ov" in fields else None,
         error=fields.get(b"er", b"").decode(),
+        journal=_read_journal(journal),
     )
     return record, int(now)
 

@@ -10,7 +10,7 @@ from ...protocol import Acquired, InDoubt, Running, Standing
 from ..clock import FakeClock
 from .base import Contract
 from .commands import BODY, FINGERPRINT, OTHER
-from .door import Door, done
+from .door import Door, done, journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,30 @@ class Times(Clocked):
         door.beat(owned)
         decision = door.claim(OTHER)
         assert 30_000 == getattr(decision, "left", None)
+
+    def test_step_counts_from_its_arrival(self, door: Door) -> None:
+        """A lease that a step renewed is a whole one."""
+        owned = door.own(lease=30_000)
+        door.wait(20_000)
+        door.step(owned)
+        decision = door.claim(OTHER)
+        assert 30_000 == getattr(decision, "left", None)
+
+    def test_journal_goes_with_its_record(self, door: Door) -> None:
+        """When a failed record has expired, the next attempt is a first one."""
+        owned = door.own()
+        door.step(owned)
+        door.release(owned, retention=40_000)
+        door.wait(40_000)
+        assert () == journal(door)
+
+    def test_journal_of_a_stale_outcome_is_gone(self, door: Door) -> None:
+        """Whoever runs after an outcome's time begins a journal of their own."""
+        owned = door.own()
+        door.step(owned)
+        door.complete(owned, ttl=60_000, stale=60_000)
+        door.wait(60_000)
+        assert () == journal(door)
 
     def test_outcome_ends_on_its_millisecond(self, door: Door) -> None:
         """An outcome is replayed for exactly its ttl, counted from its completion."""

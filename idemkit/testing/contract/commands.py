@@ -9,9 +9,11 @@ from idemkit.protocol import (
     Claim,
     Completion,
     Decision,
+    Entry,
     Grant,
     Kind,
     Release,
+    Step,
     Terms,
 )
 
@@ -49,6 +51,16 @@ def completion(owned: Grant, body: bytes = BODY, **more: Any) -> Completion:
     """Return a completion with a value."""
     usual = Completion(owned, Kind.VALUE, "plain", body, "00-ab-cd-01", 60_000, 0, heal=True)
     return usual._replace(**more)
+
+
+def note(name: str = "embed#0", body: bytes | None = BODY, *, codec: str = "plain") -> Entry:
+    """Return an entry of a step that was taken, or, without a body, one that is meant."""
+    return Entry(name, FINGERPRINT, "" if body is None else codec, body)
+
+
+def step(owned: Grant, *entries: Entry, heal: bool = True) -> Step:
+    """Return what writes into a journal."""
+    return Step(owned, entries, heal)
 
 
 def release(owned: Grant, **more: Any) -> Release:

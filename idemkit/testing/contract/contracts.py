@@ -4,13 +4,14 @@ from .claims import Claims
 from .clocked import Times
 from .doorbells import Doorbells
 from .endings import Endings
+from .journals import Journals
 from .outcomes import Outcomes
 from .owners import Owners
 
 __all__ = ["ClockedStoreContract", "StoreContract"]
 
 
-class StoreContract(Claims, Outcomes, Owners, Endings, Doorbells):
+class StoreContract(Claims, Outcomes, Owners, Endings, Journals, Doorbells):
     """What every store promises, to synchronous and asynchronous callers.
 
     Add a fixture `store`: an empty store, or one in which nobody else uses the addresses of a test

@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...core.colour import drive, pair
-from ...protocol import Done
-from .commands import BODY, OTHER, TOKEN, beat, claim, completion, grant, release
+from ...protocol import Acquired, Done
+from .commands import BODY, OTHER, TOKEN, beat, claim, completion, grant, note, release, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ...protocol import Decision, Grant, Record, Standing
+    from ...protocol import Decision, Entry, Grant, Record, Standing
     from ...stores import Caller, Store
 
-__all__ = ["PATIENCE", "Door", "Doorbell", "done"]
+__all__ = ["PATIENCE", "Door", "Doorbell", "done", "journal"]
 
 PATIENCE: Final = 10.0
 """Seconds within which a doorbell must ring; far more than any store needs."""
@@ -91,6 +91,11 @@ class Door:
         command = completion(owned, body, **more)
         return cast("Standing", self.run(self.store.complete(at, command)))
 
+    def step(self, owned: Grant, *entries: Entry, at: str = "a", heal: bool = True) -> Standing:
+        """Write into the journal."""
+        command = step(owned, *entries, heal=heal)
+        return cast("Standing", self.run(self.store.step(at, command)))
+
     def release(self, owned: Grant, *, at: str = "a", **more: Any) -> Standing:
         """Release."""
         return cast("Standing", self.run(self.store.release(at, release(owned, **more))))
@@ -104,8 +109,9 @@ class Door:
         return self.store.beat([(at, beat(owned, heal=heal))])[0]
 
     def write(self, verb: str, owned: Grant) -> Standing:
-        """Send what an owner sends: ``"beat"``, ``"complete"`` or ``"release"``."""
-        standing: Standing = getattr(self, verb)(owned)
+        """Send what an owner sends: ``"beat"``, ``"complete"``, ``"release"`` or ``"step"``."""
+        more = (note(),) if verb == "step" else ()
+        standing: Standing = getattr(self, verb)(owned, *more)
         return standing
 
     def peek(self, *, at: str = "a") -> tuple[Record, int] | None:
@@ -124,6 +130,13 @@ class Door:
         stop = self.store.watch(at, doorbell)
         assert doorbell.heard(0), "nobody was told that listening has begun"
         return doorbell, stop
+
+
+def journal(door: Door) -> tuple[Entry, ...]:
+    """Claim as somebody else, who must run, and return the journal that comes with it."""
+    decision = door.claim(OTHER)
+    assert isinstance(decision, Acquired), decision
+    return decision.journal
 
 
 def done(door: Door) -> Done:

@@ -78,7 +78,7 @@ class Owners(Contract):
         assert Standing.REPEATED == door.beat(owned)
         assert State.FAILED is door.record().state
 
-    @pytest.mark.parametrize("verb", ["beat", "complete", "release"])
+    @pytest.mark.parametrize("verb", ["beat", "complete", "release", "step"])
     @pytest.mark.parametrize("situation", ["running", "abandoned", "failed", "done", "stale"])
     def test_loser_changes_nothing_whatever_its_successor_does(
         self, door: Door, verb: str, situation: str
@@ -95,7 +95,7 @@ class Owners(Contract):
         assert Standing.SUPERSEDED == door.write(verb, loser)
         assert before == door.record()
 
-    @pytest.mark.parametrize("verb", ["beat", "complete", "release"])
+    @pytest.mark.parametrize("verb", ["beat", "complete", "release", "step"])
     def test_forgotten_owner_changes_nothing(self, door: Door, verb: str) -> None:
         """A tombstone is no loss: its owner is told that it was forgotten, and heals nothing."""
         owned = door.own()
@@ -103,7 +103,7 @@ class Owners(Contract):
         assert Standing.FORGOTTEN == door.write(verb, owned)
         assert State.FORGOTTEN is door.record().state
 
-    @pytest.mark.parametrize("verb", ["beat", "complete", "release"])
+    @pytest.mark.parametrize("verb", ["beat", "complete", "release", "step"])
     def test_forgotten_owner_leaves_its_successor_alone(self, door: Door, verb: str) -> None:
         """Whoever claims what was forgotten is fenced from its owner of before."""
         owned = door.own()

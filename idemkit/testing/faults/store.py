@@ -14,7 +14,17 @@ from .mishaps import straight
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ...protocol import Beat, Claim, Completion, Decision, Record, Recorded, Release, Standing
+    from ...protocol import (
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Record,
+        Recorded,
+        Release,
+        Standing,
+        Step,
+    )
     from ...stores import Caller, Colour
     from .mishaps import Mishap, Send
 
@@ -52,6 +62,11 @@ class _Way(Store):
         """Pass on."""
         at = self._faults.at
         return await self._pass("complete", lambda: self._store.complete(at(address), command))
+
+    async def step(self, address: str, command: Step, /) -> Standing:
+        """Pass on."""
+        at = self._faults.at
+        return await self._pass("step", lambda: self._store.step(at(address), command))
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Pass on."""

@@ -1,3 +1,4 @@
+-- KEYS: record journal
 -- ARGV: now token fingerprint lease retention take_over max_attempts
 -- No shebang: a script that is not flagged reads even when memory is out, so replays go on.
 local token, fingerprint = ARGV[2], ARGV[3]
@@ -12,19 +13,31 @@ local function outcome()
   return '\n' .. oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
 end
 
+-- With the journal, where there is one.
+local function granted(answer)
+  if not jn then return answer end
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+  return {answer, redis.call('HGETALL', KEYS[2])}
+end
+
 local function take(epoch, attempt, abandoned, stale)
   epoch = whole(epoch)
   -- The first write of a script is the one that is refused when memory is out: nothing before it.
   redis.call('HSET', KEYS[1], 'fv', '1', 'st', 'R', 'tk', token, 'fp', fingerprint, 'ep', epoch,
     'at', attempt, 'ab', abandoned, 'lx', whole(now + ARGV[4]), 'xp', whole(now + ARGV[5]))
   redis.call('PEXPIRE', KEYS[1], ARGV[5])
+  if jn and attempt == 1 then
+    redis.call('HDEL', KEYS[1], 'jn')
+    redis.call('DEL', KEYS[2])
+    jn = false
+  end
   local answer = 'A\n' .. epoch .. '\n' .. attempt .. '\n' .. abandoned
   if stale then
     redis.call('HDEL', KEYS[1], 'er')
-    return answer .. outcome()
+    return granted(answer .. outcome())
   end
   if st then redis.call('HDEL', KEYS[1], 'er', 'oa', 'oc', 'of', 'og', 'oh', 'ov') end
-  return answer
+  return granted(answer)
 end
 
 if situation == 'absent' then return take(now, 1, 0, false) end
@@ -38,7 +51,7 @@ if situation == 'running' or situation == 'abandoned' then
     -- Not HSET first: the owner must learn that it owns even when memory is out.
     redis.call('PEXPIRE', KEYS[1], ARGV[5])
     redis.call('HSET', KEYS[1], 'lx', whole(now + ARGV[4]), 'xp', whole(now + ARGV[5]))
-    return 'A\n' .. ep .. '\n' .. at .. '\n' .. ab .. (stale and outcome() or '')
+    return granted('A\n' .. ep .. '\n' .. at .. '\n' .. ab .. (stale and outcome() or ''))
   end
   if situation == 'running' then return 'W\n' .. ep .. '\n' .. whole(lx - now) end
   if ARGV[6] ~= '1' then return 'I\n' .. at .. '\n' .. whole(now - lx) end

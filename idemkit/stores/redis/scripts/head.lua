@@ -7,8 +7,13 @@ else
   now = tonumber(ARGV[1])
 end
 
-local fv, st, tk, fp, ep, at, ab, lx, xp, oa, oc, of, og, oh, ov = unpack(redis.call('HMGET',
-  KEYS[1], 'fv', 'st', 'tk', 'fp', 'ep', 'at', 'ab', 'lx', 'xp', 'oa', 'oc', 'of', 'og', 'oh', 'ov'))
+local fv, st, tk, fp, ep, at, ab, lx, xp, jn, oa, oc, of, og, oh, ov = unpack(redis.call('HMGET',
+  KEYS[1], 'fv', 'st', 'tk', 'fp', 'ep', 'at', 'ab', 'lx', 'xp', 'jn', 'oa', 'oc', 'of', 'og', 'oh',
+  'ov'))
+-- jn, the number of steps, is there if the call has a journal, the hash that KEYS[2] names: 'e' and
+-- a step's name -> its entry, and a step's place, from 0 -> its name. Most calls have none, and then
+-- nobody looks. It is no format of its own: to an older release, which writes no steps, it is a
+-- field that it never asks for, and a journal that such a release leaves behind expires by itself.
 if fv and fv ~= '1' then return redis.error_reply('IDEMFORMAT ' .. fv) end
 
 local situation
