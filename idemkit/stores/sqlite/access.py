@@ -38,7 +38,20 @@ class Access:
         self._prepare = prepare
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         _all.add(self)
+
+    def glance(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `action`, which only reads, if that can be done at once; see `attempt`.
+
+        A file that was deleted or replaced meanwhile goes unnoticed.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise BlockingIOError
+        try:
+            return self._run(action)
+        finally:
+            self._lock.release()
 
     def attempt(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Run `action` on the connection if that can be done at once.
@@ -50,6 +63,7 @@ class Access:
         if not self._lock.acquire(blocking=False):
             raise BlockingIOError
         try:
+            self._look_at_the_file()
             return self._run(action)
         finally:
             self._lock.release()
@@ -65,6 +79,7 @@ class Access:
         while True:
             try:
                 with self._lock:
+                    self._look_at_the_file()
                     return self._run(action)
             except BlockingIOError as error:
                 give_up_at = give_up_at or time.monotonic() + patience
@@ -105,6 +120,11 @@ class Access:
             self._roll_back()
             raise
 
+    def _look_at_the_file(self) -> None:
+        """Let go of a file that was deleted or replaced: nobody else would see what it records."""
+        if self._connection is not None and _identity(self.path) != self._file:
+            self._drop()
+
     def _open(self) -> sqlite3.Connection:
         # Whether and how long to wait for others is not left to SQLite: it would wait with the
         # lock of this object held.
@@ -116,7 +136,7 @@ class Access:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
+        self._connection, self._file = connection, _identity(self.path)
         return connection
 
     def _recover(self, error: sqlite3.Error) -> None:
@@ -139,6 +159,14 @@ class Access:
             f"another process has kept {self.path!r} locked for {patience:g} s: look for a "
             "transaction left open in it (a shell, a backup), or raise timeout="
         )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - on every write, and a path object costs as much again
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _all: Final[weakref.WeakSet[Access]] = weakref.WeakSet()
