@@ -393,3 +393,28 @@ def test_platform_without_forks() -> None:
     """Where nothing forks, nothing is registered."""
     module._never(before=threading.Event, after_in_parent=threading.Event)
     assert 0 == len(module._held)
+
+
+def test_file_that_is_replaced_while_it_is_opened(file: Path) -> None:
+    """Nobody can tell which of the two was opened, so it is opened again."""
+    sqlite3.connect(file).close()
+    prepared: list[sqlite3.Connection] = []
+
+    def replace_once(connection: sqlite3.Connection) -> None:
+        if not prepared:
+            other = file.with_name("other.db")
+            other.touch()
+            other.rename(file)
+        prepared.append(connection)
+
+    access = Access(str(file), replace_once)
+    access.insist(prepared.append, patience=5)
+    assert (3, True) == (len(prepared), prepared[0] is not prepared[1])
+
+
+def test_fork_in_the_middle_of_an_action_is_not_held_up(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever forks there waits for itself, and not for ever."""
+    monkeypatch.setattr("idemkit.stores.sqlite.access.FORK_PATIENCE", 0.01)
+    assert access.attempt(lambda _connection: access.before_fork()) is False

@@ -219,6 +219,18 @@ def test_closed_attendant_starts_again(keeper: Attendant) -> None:
     stop()
 
 
+def test_waiter_may_close(keeper: Attendant) -> None:
+    """Whoever closes when the bell rings does so in the very thread that is to end."""
+    closed = threading.Event()
+
+    def close() -> None:
+        keeper.close()
+        closed.set()
+
+    keeper.watch("a", close)
+    assert closed.wait(10)
+
+
 def test_child_starts_afresh(keeper: Attendant, another: Open) -> None:
     """A forked child has its own thread, and none of its parent's waiters."""
     bell, stop = listening(keeper)

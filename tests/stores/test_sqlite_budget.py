@@ -191,8 +191,8 @@ def test_bytes_are_limited(another: Open, file: Path) -> None:
 
 def test_bytes_are_spent_on_what_runs(another: Open) -> None:
     """A limit that is below what running calls need refuses claims."""
-    store = another(max_bytes=30_000)
-    with pytest.raises(StoreFullError, match="max_bytes=30000"):
+    store = another(max_bytes=70_000)
+    with pytest.raises(StoreFullError, match="max_bytes=70000"):
         own_many(store)
 
 
@@ -231,3 +231,9 @@ def test_count_is_right_whoever_writes(another: Open, file: Path, file_clock: Fa
     with beside(file) as connection:
         budget.sweep_expired(connection, file_clock.milliseconds())
     assert (counted(file), True) == (len(addresses(file)), counted(file) > 0)
+
+
+def test_budget_without_room_for_a_record(file: Path) -> None:
+    """It would refuse every claim, so it is refused itself."""
+    with pytest.raises(ValueError, match="max_bytes must be at least 65536"):
+        SQLiteStore(file, max_bytes=65_535)

@@ -10,7 +10,6 @@ import pytest
 from idemkit.core.colour import drive
 from idemkit.protocol import Acquired, Done, Terms
 from idemkit.stores.sqlite import SQLiteStore
-from idemkit.stores.sqlite.attendant import Ears
 from tests.commands import OTHER, claim, completion, grant
 
 
@@ -51,19 +50,6 @@ def test_replaced_file_is_the_one_that_counts(store: SQLiteStore, tmp_path: Path
     delete(store)
     os.replace(backup, store.path)  # noqa: PTH105 - as a shell's mv does
     assert isinstance(drive(store.claim("a", claim(OTHER))), Done)
-
-
-def test_ears_listen_anew_on_another_connection(store: SQLiteStore) -> None:
-    """Each connection counts changes for itself, so two counts are never compared."""
-    drive(store.open())
-    ears = Ears()
-    with (
-        closing(sqlite3.connect(store.path, isolation_level=None)) as first,
-        closing(sqlite3.connect(store.path, isolation_level=None)) as second,
-    ):
-        assert ["a"] == ears.listen(["a"], first)
-        first.execute("UPDATE idemkit_records SET revision = 1")  # which `first` does not count
-        assert ["a"] == ears.listen(["a"], second)
 
 
 def test_claim_that_waits_for_the_disk_is_not_made_at_once(store: SQLiteStore) -> None:

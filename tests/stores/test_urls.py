@@ -77,9 +77,9 @@ def test_sqlite(url: str, path: str) -> None:
 
 def test_sqlite_with_options() -> None:
     """A URL says how much a file may hold, and how long to wait for others."""
-    store = store_from_url("sqlite:///a.db?max_bytes=1000&max_records=5&timeout=0.5")
+    store = store_from_url("sqlite:///a.db?max_bytes=70000&max_records=5&timeout=0.5")
     assert isinstance(store, SQLiteStore)
-    assert (1000, 5, 0.5) == (*store._budget, store._timeout)
+    assert (70_000, 5, 0.5) == (*store._budget, store._timeout)
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://a.db", "sqlite://host/a.db"])

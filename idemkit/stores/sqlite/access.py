@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 SHORTEST_NAP: Final = 0.000_2
 LONGEST_NAP: Final = 0.01
+FORK_PATIENCE: Final = 5.0
 
 
 class Access:
@@ -39,7 +40,8 @@ class Access:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        _all.add(self)
+        with _registering:
+            _all.add(self)
 
     def glance(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Run `action`, which only reads, if that can be done at once; see `attempt`.
@@ -95,14 +97,17 @@ class Access:
         with self._lock:
             self._drop()
 
-    def before_fork(self) -> None:
-        """Close the connection and keep everybody out.
+    def before_fork(self) -> bool:
+        """Close the connection and keep everybody out; say whether that could be done.
 
         SQLite remembers per process which locks it holds on a file, and a child inherits that
-        memory without the locks; so there must be nothing to remember.
+        memory without the locks; so there must be nothing to remember. Only somebody who forks in
+        the middle of an action of their own cannot be helped.
         """
-        self._lock.acquire()
+        if not self._lock.acquire(timeout=FORK_PATIENCE):
+            return False
         self._drop()
+        return True
 
     def after_fork(self) -> None:
         """Let everybody in again."""
@@ -126,6 +131,7 @@ class Access:
             self._drop()
 
     def _open(self) -> sqlite3.Connection:
+        before = _identity(self.path)
         # Whether and how long to wait for others is not left to SQLite: it would wait with the
         # lock of this object held.
         connection = sqlite3.connect(
@@ -133,10 +139,11 @@ class Access:
         )
         try:
             self._prepare(connection)
+            self._file = _unchanged(self.path, before)
         except BaseException:
             connection.close()
             raise
-        self._connection, self._file = connection, _identity(self.path)
+        self._connection = connection
         return connection
 
     def _recover(self, error: sqlite3.Error) -> None:
@@ -169,19 +176,27 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _unchanged(path: str, before: tuple[int, int] | None) -> tuple[int, int] | None:
+    now = _identity(path)
+    if before not in (None, now):
+        raise BlockingIOError(f"{path!r} was replaced while it was opened")
+    return now
+
+
 _all: Final[weakref.WeakSet[Access]] = weakref.WeakSet()
+_registering: Final = threading.Lock()
 _held: Final[list[Access]] = []
 
 
 def _before_fork() -> None:
-    for access in tuple(_all):
-        access.before_fork()
-        _held.append(access)
+    _registering.acquire()
+    _held.extend(access for access in tuple(_all) if access.before_fork())
 
 
 def _after_fork() -> None:
     while _held:
         _held.pop().after_fork()
+    _registering.release()
 
 
 def _never(**hooks: Any) -> None:

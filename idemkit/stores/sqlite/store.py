@@ -7,7 +7,7 @@ import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ... import protocol
 from ...errors import StoreError, StoreUnavailableError
@@ -38,6 +38,9 @@ __all__ = ["SQLiteStore"]
 T = TypeVar("T")
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
+
+LEAST_BYTES: Final = 64 * 1024
+"""Of a file with room for a few records; one without any takes half of that."""
 
 
 class SQLiteStore(Store):
@@ -78,6 +81,10 @@ class SQLiteStore(Store):
         for limit in (max_bytes, max_records, timeout):
             if limit is not None and limit <= 0:
                 raise ValueError("max_bytes, max_records and timeout must be positive")
+        if max_bytes is not None and max_bytes < LEAST_BYTES:
+            raise ValueError(
+                f"max_bytes must be at least {LEAST_BYTES}: tables take room themselves"
+            )
         self.path: str = str(Path(name).absolute())  # a later change of folder changes nothing
         self._budget = Budget(max_bytes, max_records)
         self._timeout = timeout
