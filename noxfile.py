@@ -109,6 +109,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Torment the stores and judge what comes of it: `-- --minutes 2 --store all --seed 7`."""
+    install(session, "test")
+    session.run("python", "-m", "tests.chaos", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run the demo from an installed wheel, as the README does."""
     session.install(".[demo]")

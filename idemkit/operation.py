@@ -231,7 +231,7 @@ def _memory() -> Store:
     if _several_processes():
         message = (
             "several worker processes seem to run, and each remembers its own calls only; give "
-            f"them a store they share: Idempotency('redis://…') or ${STORE_VARIABLE}"
+            f"them a store they share: Idempotency('sqlite:///…'), 'redis://…' or ${STORE_VARIABLE}"
         )
         warnings.warn(message, IdemkitWarning, stacklevel=5)
     return MemoryStore()

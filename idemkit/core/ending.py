@@ -230,9 +230,9 @@ def _found(
         kind=kind,
         key=call.key,
         attempt=recorded.attempt,
-        recorded=True,
+        recorded=recorded.expires_at > 0,
         created_at=_moment(recorded.completed_at),
-        expires_at=_moment(recorded.expires_at),
+        expires_at=_moment(recorded.expires_at) if recorded.expires_at > 0 else None,
         origin=recorded.origin or None,
         error=error,
     )

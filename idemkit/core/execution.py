@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ReentrantCallError
-from ..protocol import Beat, Grant, beat_interval, validity
+from ..protocol import Beat, Grant, Standing, beat_interval, validity
 from .journal import Journal
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ..protocol import Entry, Recorded, Standing
+    from ..protocol import Entry, Recorded
     from ..stores.base import Caller, Store
     from .call import Call, OutcomeKind
     from .flights import Flight
@@ -78,6 +78,7 @@ class Execution:
         "due",
         "flight",
         "grant",
+        "healed",
         "interval",
         "observed",
         "outcome",
@@ -122,6 +123,7 @@ class Execution:
         self.observed: Observed | None = observed
         self.address: str = call.address
         self.settled: bool = False
+        self.healed: bool = False
         self.recorded: bool = False
         self.replayed: bool = replayed
         self.ttl: float = 0.0
@@ -224,6 +226,7 @@ class Execution:
 
     def answered(self, standing: Standing, sent: float) -> None:
         """Take note of the answer to a beat sent at `sent`."""
+        self.healed = self.healed or standing is Standing.HEALED  # what was lost was all of it
         # Who has lost must not heal: what is gone later is then somebody else's.
         lease = self.grant.terms.lease / 1000
         self._valid_until = 0.0 if standing.lost else sent + validity(lease)

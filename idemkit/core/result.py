@@ -62,10 +62,13 @@ def completion(execution: Execution, result: Result) -> Completion:
     )
 
 
-def unsent(execution: Execution, result: Result) -> Recorded:
-    """Return `result` as local duplicates get it, by this process's clock."""
+def unsent(execution: Execution, result: Result, *, kept: bool) -> Recorded:
+    """Return `result` as local duplicates get it, by this process's clock.
+
+    What the store did not keep has expired from the start: at 0, when nothing else ever did.
+    """
     now = time.time_ns() // 1_000_000
-    expires_at = now + round(result.ttl * 1000)
+    expires_at = now + round(result.ttl * 1000) if kept else 0
     return Recorded(
         kind=result.kind,
         codec=result.codec,
@@ -74,5 +77,5 @@ def unsent(execution: Execution, result: Result) -> Recorded:
         attempt=execution.grant.attempt,
         completed_at=now,
         expires_at=expires_at,
-        gone_at=expires_at + round(result.stale * 1000),
+        gone_at=expires_at + round(result.stale * 1000) if kept else 0,
     )

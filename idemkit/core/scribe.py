@@ -69,7 +69,8 @@ class Scribe:
         self, execution: Execution, entries: tuple[Entry, ...], store: Store, frame: Frame
     ) -> Standing:
         standing = await _send(execution, entries, store, frame)
-        if standing is Standing.HEALED:  # what the store lost was all of it
+        if execution.healed:  # by this step, or by a beat before it
+            execution.healed = False
             standing = await _send(execution, execution.journal.entries(), store, frame)
         return standing
 

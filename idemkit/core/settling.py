@@ -67,7 +67,7 @@ class Settler:
         """
         execution.settled = True
         if not execution.ours:
-            self._land(execution, result)
+            self._land(execution, result, kept=False)
             return Conclusion(recorded=False)
         return await self._finish(partial(self._complete, execution, result))
 
@@ -75,7 +75,7 @@ class Settler:
         try:
             conclusion = await self._conclude(execution, result)
             if conclusion.winner is None:
-                self._land(execution, result)
+                self._land(execution, result, kept=conclusion.recorded)
             elif execution.flight is not None:
                 self._wiring.flights.land(execution.flight, conclusion.winner, ran=True)
             return conclusion
@@ -199,9 +199,9 @@ class Settler:
         self._wiring.keeper.drop(execution)
         self._wiring.flights.threads.pop(execution.address, None)
 
-    def _land(self, execution: Execution, result: Result) -> None:
+    def _land(self, execution: Execution, result: Result, *, kept: bool) -> None:
         if execution.flight is not None and execution.flight.followed:
-            recorded = unsent(execution, result)
+            recorded = unsent(execution, result, kept=kept)
             self._wiring.flights.land(execution.flight, recorded, ran=True)
         self._wiring.end(execution.flight)
 

@@ -254,6 +254,13 @@ def test_outcome_of_a_replay_is_dated_by_the_store() -> None:
     )
 
 
+def test_outcome_that_nobody_kept_says_so() -> None:
+    """A local duplicate of a call whose completion was lost is not told that it is recorded."""
+    recorded = RECORDED._replace(expires_at=0, gone_at=0)
+    outcome = outcome_of(CALL, recorded, "joined", CODEC, Policy())
+    assert (False, None) == (outcome.recorded, outcome.expires_at)
+
+
 def test_outcome_without_a_span_has_no_origin() -> None:
     """Nobody listened, so there is nothing to link to."""
     recorded = RECORDED._replace(origin="")

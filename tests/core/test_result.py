@@ -32,7 +32,7 @@ def test_completion_heals_while_the_lease_is_good(process: Process, age: float, 
 
 def test_unsent_is_what_the_store_would_keep(process: Process) -> None:
     """Local duplicates get the bytes, the attempt and the times that the store would give them."""
-    recorded = unsent(process.execution(), RESULT)
+    recorded = unsent(process.execution(), RESULT, kept=True)
     now = recorded.completed_at
     assert (b"body", 1, 1500, 2000) == (
         recorded.body,
@@ -40,3 +40,9 @@ def test_unsent_is_what_the_store_would_keep(process: Process) -> None:
         recorded.expires_at - now,
         recorded.gone_at - now,
     )
+
+
+def test_unsent_that_nobody_kept_has_expired(process: Process) -> None:
+    """Local duplicates get the bytes, and can tell that no later one will."""
+    recorded = unsent(process.execution(), RESULT, kept=False)
+    assert (b"body", 0, 0) == (recorded.body, recorded.expires_at, recorded.gone_at)

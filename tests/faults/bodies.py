@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from idemkit import Idempotency, current
+from idemkit import Idempotency, Outcome, current
 from tests.gauntlet.crowds import Pause
 
-__all__ = ["Runs", "charge", "noting", "stopping"]
+__all__ = ["Make", "Runs", "charge", "noting", "stopping"]
+
+Make = Callable[..., Outcome[str]]
+"""Guards a body as the operation `charge`, and calls it."""
 
 
 def charge(idem: Idempotency, body: Callable[..., Any], **options: Any) -> Any:

@@ -9,20 +9,24 @@ import ctypes
 import json
 import logging
 import os
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import redis
 
 from idemkit import Idempotency, Outcome
-from idemkit.protocol import Completion, Standing
 from idemkit.stores import Store
-from idemkit.stores.base import Caller
 from idemkit.stores.redis import RedisStore
+from idemkit.stores.sqlite import SQLiteStore
+from idemkit.testing import FaultyStore
+from idemkit.testing.faults import followed_by
 
 CROWD = 25
 
@@ -43,8 +47,8 @@ class Stage:
     """What a scenario finds.
 
     Args:
-        url: The server.
-        prefix: What all keys in it begin with.
+        url: The server, or the file.
+        prefix: What all keys on a server begin with.
         lease: Seconds.
         now: What the store's clock shows all the time; None leaves it to the server.
     """
@@ -54,11 +58,19 @@ class Stage:
     lease: float
     now: int | None
 
-    def store(self) -> RedisStore:
+    def store(self) -> Store:
         """Open the store."""
         now = self.now
         clock = None if now is None else lambda: now
-        return RedisStore(self.url, prefix=self.prefix, clock=clock)
+        if self.path is None:
+            return RedisStore(self.url, prefix=self.prefix, clock=clock)
+        return SQLiteStore(self.path, clock=clock)
+
+    @property
+    def path(self) -> Path | None:
+        """Return the path of the file, if it is one."""
+        kind, _, path = self.url.partition(":///")
+        return Path(path) if kind == "sqlite" else None
 
     def guard(self, body: Callable[..., Any], **options: Any) -> Any:
         """Guard a body as the operation `charge`."""
@@ -70,23 +82,22 @@ class Stage:
 
     def affect(self, what: str) -> None:
         """Do something to the world that everybody can see."""
+        if self.path is not None:
+            append(what, self.path)
+            return
         with redis.Redis.from_url(self.url) as client:
             client.rpush(f"{self.prefix}:effects", what)
 
 
-class DyingStore(RedisStore):
-    """A store whose process dies as soon as it has recorded an outcome."""
+def append(what: str, path: Path) -> None:
+    """Write an effect down beside a file of records."""
+    with effects_file(path).open("a", encoding="utf-8") as effects:
+        effects.write(f"{what}\n")
 
-    def face(self, caller: Caller, /) -> "DyingStore":
-        """Return a face that dies likewise."""
-        face = super().face(caller)
-        assert isinstance(face, DyingStore)
-        return face
 
-    async def complete(self, address: str, command: Completion, /) -> Standing:
-        """Record, and die."""
-        await super().complete(address, command)
-        os._exit(9)
+def effects_file(path: Path) -> Path:
+    """Return where the effects are written down beside a file of records."""
+    return path.with_suffix(".effects")
 
 
 def report(outcome: Outcome[Any]) -> None:
@@ -121,7 +132,8 @@ def die_after_completion(stage: Stage) -> None:
         stage.affect(f"child charged {amount}")
         return "paid by child"
 
-    store = DyingStore(stage.url, prefix=stage.prefix, clock=stage.store()._clock)
+    store = FaultyStore(stage.store())
+    store.suffer("complete", followed_by(lambda: os._exit(9)))
     stage.guard_on(store, body, effects=[lambda _value: stage.affect("child told")])(7)
 
 
@@ -204,6 +216,17 @@ def crowd(stage: Stage) -> None:
     say(values=[outcome.value for outcome in outcomes], runs=len(runs), took=took)
 
 
+def lock(stage: Stage) -> None:
+    """Lock the file when told to, and keep it locked until told to go on."""
+    assert stage.path is not None
+    hear()
+    with closing(sqlite3.connect(stage.path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        say(locked=True)
+        hear()
+    say(locked=False)
+
+
 SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
@@ -214,6 +237,7 @@ SCENARIOS = {
         hold,
         hold_interpreter,
         leave,
+        lock,
     )
 }
 

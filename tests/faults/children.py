@@ -66,6 +66,12 @@ class Child:
         """Return the process's exit code once it has ended."""
         return self._process.wait(DEADLINE)
 
+    def leave(self) -> int:
+        """Keep the process waiting no more, and return its exit code once it has ended."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self.ended()
+
     def close(self) -> None:
         """End the process, however far it got."""
         self._process.kill()

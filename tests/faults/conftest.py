@@ -1,18 +1,26 @@
-"""Scenes in memory and on every server at hand."""
+"""Scenes in memory, on a file and on every server at hand."""
 
+import asyncio
 import functools
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from idemkit import Idempotency
 from idemkit.stores.memory import MemoryStore
 from idemkit.stores.redis import RedisStore
-from tests.faults.scene import Far, Scene
+from idemkit.stores.sqlite import SQLiteStore
+from tests.faults.bodies import Make, charge
+from tests.faults.scene import Far, OnDisk, Scene, Served
 from tests.gauntlet.places import StoreClock
 from tests.proxy import Proxy, proxy_to
 from tests.servers import Server, binaries, running
+
+FAR = ["sqlite", *sorted(binaries())]
 
 _numbers = itertools.count()
 
@@ -43,43 +51,96 @@ def clock() -> StoreClock:
 
 
 @pytest.fixture
-def far(server: Server, clock: StoreClock, prefix: str) -> Iterator[Far]:
+def served(server: Server, clock: StoreClock, prefix: str) -> Iterator[Served]:
     """Return a scene on each kind of server."""
     with closing(on_server(server, clock, prefix)) as scene:
         yield scene
 
 
 @pytest.fixture
-def live(server: Server, prefix: str) -> Iterator[Far]:
+def served_live(server: Server, prefix: str) -> Iterator[Served]:
     """Return a scene on each kind of server, on the server's own clock."""
     with closing(on_server(server, None, prefix)) as scene:
         yield scene
 
 
-@pytest.fixture(params=["memory", *sorted(binaries())])
+@pytest.fixture
+def on_disk(tmp_path: Path, clock: StoreClock) -> Iterator[OnDisk]:
+    """Return a scene on a file."""
+    with closing(in_file(tmp_path, clock)) as scene:
+        yield scene
+
+
+@pytest.fixture
+def on_disk_live(tmp_path: Path) -> Iterator[OnDisk]:
+    """Return a scene on a file, on the host's clock."""
+    with closing(in_file(tmp_path, None)) as scene:
+        yield scene
+
+
+@pytest.fixture
+def far_on(
+    server_of: Callable[[str], Server], tmp_path: Path, prefix: str
+) -> Callable[[str, StoreClock | None], Far]:
+    """Return what makes a scene of a kind, by default on the store's own clock."""
+
+    def make(kind: str, clock: StoreClock | None) -> Far:
+        if kind == "sqlite":
+            return in_file(tmp_path, clock)
+        return on_server(server_of(kind), clock, prefix)
+
+    return make
+
+
+@pytest.fixture(params=FAR)
+def far(
+    request: pytest.FixtureRequest,
+    far_on: Callable[[str, StoreClock | None], Far],
+    clock: StoreClock,
+) -> Iterator[Far]:
+    """Return a scene on a file, and on each kind of server."""
+    with closing(far_on(request.param, clock)) as scene:
+        yield scene
+
+
+@pytest.fixture(params=FAR)
+def live(
+    request: pytest.FixtureRequest, far_on: Callable[[str, StoreClock | None], Far]
+) -> Iterator[Far]:
+    """Return a scene on a file, and on each kind of server, on the store's own clock."""
+    with closing(far_on(request.param, None)) as scene:
+        yield scene
+
+
+@pytest.fixture(params=["memory", *FAR])
 def scene(
     request: pytest.FixtureRequest,
-    server_of: Callable[[str], Server],
+    far_on: Callable[[str, StoreClock | None], Far],
     clock: StoreClock,
-    prefix: str,
 ) -> Iterator[Scene]:
-    """Return a scene in memory, and on each kind of server."""
+    """Return a scene in memory, on a file, and on each kind of server."""
     if request.param == "memory":
         shared = MemoryStore(clock=clock)
         scene = Scene(lambda: shared, clock)
     else:
-        scene = on_server(server_of(request.param), clock, prefix)
+        scene = far_on(request.param, clock)
     with closing(scene):
         yield scene
 
 
-def on_server(server: Server, clock: StoreClock | None, prefix: str) -> Far:
+def on_server(server: Server, clock: StoreClock | None, prefix: str) -> Served:
     """Return a scene on a server, by default on the server's own clock."""
 
     def store() -> RedisStore:
         return RedisStore(server.url, prefix=prefix, clock=clock)
 
-    return Far(store, clock or StoreClock(), server=server, prefix=prefix)
+    return Served(store, clock or StoreClock(), server=server, prefix=prefix)
+
+
+def in_file(folder: Path, clock: StoreClock | None) -> OnDisk:
+    """Return a scene on a file, by default on the host's clock."""
+    path = folder / "records.db"
+    return OnDisk(lambda: SQLiteStore(path, clock=clock), clock or StoreClock(), path=path)
 
 
 @pytest.fixture
@@ -87,3 +148,19 @@ def proxy(server: Server) -> Iterator[Proxy]:
     """Stand between stores and the server."""
     with proxy_to(server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture(params=["thread", "event loop"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Return what makes a call in each colour."""
+
+    def in_thread(idem: Idempotency, body: Callable[[int], Any], **options: Any) -> Any:
+        return charge(idem, body, **options).outcome(7)
+
+    def in_loop(idem: Idempotency, body: Callable[[int], Any], **options: Any) -> Any:
+        async def coroutine(amount: int) -> Any:
+            return body(amount)
+
+        return asyncio.run(charge(idem, coroutine, **options).outcome(7))
+
+    return in_thread if request.param == "thread" else in_loop

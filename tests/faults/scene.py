@@ -1,7 +1,11 @@
 """Where a scenario plays: a store on a clock of its own, and applications that share it."""
 
-from collections.abc import Callable
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from idemkit import Idempotency
@@ -10,11 +14,12 @@ from idemkit.protocol import Claim, Grant, Record, Terms
 from idemkit.stores import Store
 from idemkit.stores.base import Caller
 from tests.commands import grant
+from tests.faults.child import append, effects_file
 from tests.gauntlet.disturbances import Disturbed, Plan
 from tests.gauntlet.places import StoreClock
 from tests.servers import Server
 
-__all__ = ["Far", "Scene", "Wake", "address_of"]
+__all__ = ["Far", "OnDisk", "Scene", "Served", "Wake", "address_of"]
 
 LEASE = 30.0
 
@@ -109,8 +114,28 @@ class Scene:
         drive(self.store.close())
 
 
-class Far(Scene):
-    """A scene on a server, which can lose what it knows.
+class Far(Scene, ABC):
+    """A scene that other processes can play on, and whose store can lose what it knows."""
+
+    @abstractmethod
+    def lose(self, work: Any, *args: Any) -> None:
+        """Let the store lose the record of a call."""
+
+    @abstractmethod
+    def stage(self, *, lease: float = LEASE, now: int | None = None) -> dict[str, Any]:
+        """Return what a child needs to play on this scene; see `tests.faults.child.Stage`."""
+
+    @abstractmethod
+    def affect(self, what: str) -> None:
+        """Do to the world what the children do."""
+
+    @abstractmethod
+    def effects(self) -> list[str]:
+        """Return what was done to the world."""
+
+
+class Served(Far):
+    """A scene on a server.
 
     Args:
         store: Returns the store as one more application opens it.
@@ -131,21 +156,60 @@ class Far(Scene):
         return f"{self.prefix}:{{{address_of(work, *args)}}}:r"
 
     def lose(self, work: Any, *args: Any) -> None:
-        """Let the server lose the record of a call."""
+        """Delete its key."""
         assert 1 == self.server.do("DEL", self.place_of(work, *args))
 
     def stage(self, *, lease: float = LEASE, now: int | None = None) -> dict[str, Any]:
-        """Return what a child needs to play on this scene; see `tests.faults.child.Stage`."""
+        """Name the server, and the keys on it."""
         return {"url": self.server.url, "prefix": self.prefix, "lease": lease, "now": now}
 
     def affect(self, what: str) -> None:
-        """Do to the world what the children do."""
+        """Write it down on the server."""
         self.server.do("RPUSH", f"{self.prefix}:effects", what)
 
     def effects(self) -> list[str]:
-        """Return what was done to the world."""
+        """Read what is written down there."""
         did = self.server.do("LRANGE", f"{self.prefix}:effects", 0, -1)
         return [effect.decode() for effect in did]
+
+
+class OnDisk(Far):
+    """A scene on a file.
+
+    Args:
+        store: Returns the store as one more application opens it.
+        clock: The store's clock.
+        path: Of the file.
+    """
+
+    def __init__(self, store: Callable[[], Store], clock: StoreClock, *, path: Path) -> None:
+        super().__init__(store, clock)
+        self.path = path
+        effects_file(path).touch()
+
+    def lose(self, work: Any, *args: Any) -> None:
+        """Delete its row."""
+        with self.beside() as connection:
+            deleted = "DELETE FROM idemkit_records WHERE address = ?"
+            assert 1 == connection.execute(deleted, (address_of(work, *args),)).rowcount
+
+    @contextmanager
+    def beside(self) -> Iterator[sqlite3.Connection]:
+        """Open the file as somebody else does; what is left open then is rolled back."""
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            yield connection
+
+    def stage(self, *, lease: float = LEASE, now: int | None = None) -> dict[str, Any]:
+        """Name the file."""
+        return {"url": f"sqlite:///{self.path}", "prefix": "", "lease": lease, "now": now}
+
+    def affect(self, what: str) -> None:
+        """Write it down beside the file."""
+        append(what, self.path)
+
+    def effects(self) -> list[str]:
+        """Read what is written down there."""
+        return effects_file(self.path).read_text(encoding="utf-8").splitlines()
 
 
 def address_of(work: Any, *args: Any) -> str:

@@ -25,7 +25,7 @@ from idemkit.protocol import Kind
 from tests.commands import completion
 from tests.faults.bodies import Runs, charge, noting, stopping
 from tests.faults.children import child
-from tests.faults.scene import LEASE, Far, Scene, Wake, address_of
+from tests.faults.scene import LEASE, Far, Scene, Served, Wake, address_of
 from tests.gauntlet.crowds import DEADLINE, Caller, Pause, at_once
 from tests.gauntlet.disturbances import Plan
 from tests.gauntlet.places import StoreClock
@@ -98,11 +98,11 @@ def test_38_other_tenant_or_route_is_independent(scene: Scene) -> None:
     assert (["a 1", "a 2", "a 3", "a 4", "a 5"], first) == (first, second)
 
 
-def test_39_record_of_an_older_version_is_read(far: Far) -> None:
+def test_39_record_of_an_older_version_is_read(served: Served) -> None:
     """The bytes that version 1 wrote replay, whatever version reads them."""
     runs = Runs()
-    work = charge(far.application(), noting(runs))
-    write(far, work, PINNED)
+    work = charge(served.application(), noting(runs))
+    write(served, work, PINNED)
     outcome = work.outcome(7)
     assert ("paid", "replayed", 3, "00-ab-cd-01", []) == (
         outcome.value,
@@ -113,40 +113,40 @@ def test_39_record_of_an_older_version_is_read(far: Far) -> None:
     )
 
 
-def test_39_record_of_this_version_is_pinned(far: Far) -> None:
+def test_39_record_of_this_version_is_pinned(served: Served) -> None:
     """This version writes the bytes that later ones will have to read."""
-    work = charge(far.application(), noting(Runs()))
+    work = charge(served.application(), noting(Runs()))
     work(7)
-    with far.server.client(decode_responses=False) as client:
-        written: Any = client.hgetall(far.place_of(work, 7))
+    with served.server.client(decode_responses=False) as client:
+        written: Any = client.hgetall(served.place_of(work, 7))
     assert {name.encode() for name in PINNED} == set(written)
     assert (PINNED["fv"], PINNED["ov"]) == (written[b"fv"].decode(), written[b"ov"])
 
 
-def test_39_record_of_a_newer_version_is_refused(far: Far) -> None:
+def test_39_record_of_a_newer_version_is_refused(served: Served) -> None:
     """A record that a newer release wrote is an error that says so, and nothing runs."""
     runs = Runs()
-    work = charge(far.application(), noting(runs))
-    write(far, work, PINNED | {"fv": "2"})
+    work = charge(served.application(), noting(runs))
+    write(served, work, PINNED | {"fv": "2"})
     with pytest.raises(StoreVersionError, match="format 2, which a newer release"):
         work(7)
     assert [] == runs.attempts
 
 
-def test_39_value_of_a_newer_version_is_refused(far: Far) -> None:
+def test_39_value_of_a_newer_version_is_refused(served: Served) -> None:
     """So is a value in a newer form."""
     runs = Runs()
-    work = charge(far.application(), noting(runs))
-    write(far, work, PINNED | {"ov": b"\x20\xa4paid"})
+    work = charge(served.application(), noting(runs))
+    write(served, work, PINNED | {"ov": b"\x20\xa4paid"})
     with pytest.raises(ResultUnreadableError, match="newer idemkit"):
         work(7)
     assert [] == runs.attempts
 
 
-def write(far: Far, work: Any, fields: dict[str, Any]) -> None:
+def write(served: Served, work: Any, fields: dict[str, Any]) -> None:
     """Write the record of a call, field by field."""
     flat = itertools.chain.from_iterable(fields.items())
-    far.server.do("HSET", far.place_of(work, 7), *flat)
+    served.server.do("HSET", served.place_of(work, 7), *flat)
 
 
 def test_40_undecodable_record_names_the_way_out(scene: Scene) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from idemkit import Idempotency, Outcome, StoreUnavailableError
+from idemkit import Idempotency, StoreUnavailableError
 from idemkit.core.colour import drive
 from idemkit.protocol import Standing
 from idemkit.stores.redis import RedisStore
 from idemkit.stores.redis.wire import BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE
 from tests.commands import completion
-from tests.faults.bodies import Runs, charge, noting, stopping
+from tests.faults.bodies import Make, Runs, charge, noting, stopping
 from tests.faults.refusals import ALWAYS, Refuser, refuser_before
-from tests.faults.scene import LEASE, Far, Scene, address_of
+from tests.faults.scene import LEASE, Scene, Served, address_of
 from tests.gauntlet.crowds import Caller, Pause
 from tests.gauntlet.disturbances import Plan
 from tests.proxy import Proxy
@@ -28,29 +28,27 @@ PASSING = [
 ]
 LASTING = [*PASSING, "MOVED 3999 127.0.0.1:6381"]
 
-Make = Callable[..., Outcome[str]]
-
 
 @pytest.fixture
-def through_proxy(live: Far, proxy: Proxy) -> Iterator[Idempotency]:
+def through_proxy(served_live: Served, proxy: Proxy) -> Iterator[Idempotency]:
     """Return an application that reaches its server through the proxy."""
-    with Idempotency(RedisStore(proxy.url, prefix=live.prefix, command_timeout=1)) as idem:
+    with Idempotency(RedisStore(proxy.url, prefix=served_live.prefix, command_timeout=1)) as idem:
         yield idem
 
 
 @pytest.fixture
-def refuser(live: Far) -> Iterator[Refuser]:
+def refuser(served_live: Served) -> Iterator[Refuser]:
     """Stand between stores and a server that knows all scripts, to refuse them."""
     for script in (BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE):
-        live.server.do("SCRIPT", "LOAD", script.source)
-    with refuser_before(live.server.port) as refuser:
+        served_live.server.do("SCRIPT", "LOAD", script.source)
+    with refuser_before(served_live.server.port) as refuser:
         yield refuser
 
 
 @pytest.fixture
-def refused(live: Far, refuser: Refuser) -> Iterator[Idempotency]:
+def refused(served_live: Served, refuser: Refuser) -> Iterator[Idempotency]:
     """Return an application that reaches its server through the refuser."""
-    with Idempotency(RedisStore(refuser.url, prefix=live.prefix), lease=1) as idem:
+    with Idempotency(RedisStore(refuser.url, prefix=served_live.prefix), lease=1) as idem:
         yield idem
 
 
@@ -85,35 +83,35 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 def test_18_claim_whose_reply_is_lost_is_its_own(
-    live: Far, proxy: Proxy, through_proxy: Idempotency, make: Make
+    served_live: Served, proxy: Proxy, through_proxy: Idempotency, make: Make
 ) -> None:
     """A claim that took effect without its sender knowing is granted to it again: one attempt."""
     runs, scripts = Runs(), []
 
     def disturb() -> None:
-        scripts.append(live.server.scripts_run())
+        scripts.append(served_live.server.scripts_run())
         proxy.drop_replies(1)
 
     outcome = make(through_proxy, noting(runs), disturb)
-    sent = live.server.scripts_run() - scripts[0]
+    sent = served_live.server.scripts_run() - scripts[0]
     assert ("executed", [1], 3) == (outcome.kind, runs.attempts, sent)  # the claim twice
 
 
 def test_20_completion_whose_reply_is_lost_has_succeeded(
-    live: Far, proxy: Proxy, through_proxy: Idempotency, make: Make
+    served_live: Served, proxy: Proxy, through_proxy: Idempotency, make: Make
 ) -> None:
     """A completion that took effect without its sender knowing is a success, and replays."""
     runs, scripts = Runs(), []
 
     def body(amount: int) -> str:
-        scripts.append(live.server.scripts_run())
+        scripts.append(served_live.server.scripts_run())
         proxy.drop_replies(1)
         return noting(runs)(amount)
 
     outcome = make(through_proxy, body)
-    sent = live.server.scripts_run() - scripts[0]
+    sent = served_live.server.scripts_run() - scripts[0]
     assert ("executed", True, 2) == (outcome.kind, outcome.recorded, sent)
-    assert "replayed" == charge(live.application(), noting(runs)).outcome(7).kind
+    assert "replayed" == charge(served_live.application(), noting(runs)).outcome(7).kind
 
 
 def test_21_completion_that_arrives_after_a_takeover_is_lost(scene: Scene) -> None:
@@ -142,7 +140,7 @@ def test_21_completion_that_arrives_after_the_winners_is_lost(scene: Scene) -> N
     assert (Standing.SUPERSEDED, "won") == (standing, work(7))
 
 
-def test_22_cancelled_call_leaves_its_reply_behind(far: Far) -> None:
+def test_22_cancelled_call_leaves_its_reply_behind(served: Served) -> None:
     """After a cancellation amid a command, the next commands get replies of their own."""
     runs: list[int] = []
 
@@ -150,18 +148,18 @@ def test_22_cancelled_call_leaves_its_reply_behind(far: Far) -> None:
         runs.append(amount)
         return amount
 
-    work = charge(far.application(), body)
+    work = charge(served.application(), body)
 
     async def cancel_and_go_on() -> list[int]:
         await work(0)
-        far.server.freeze()
+        served.server.freeze()
         try:
             cancelled = asyncio.create_task(work(1))
             for _ in range(20):  # turns of the loop, in which the claim leaves
                 await asyncio.sleep(0)
             cancelled.cancel()
         finally:
-            far.server.thaw()
+            served.server.thaw()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
         return await asyncio.gather(*(work(amount) for amount in (2, 0, 1, 3)))
@@ -169,12 +167,12 @@ def test_22_cancelled_call_leaves_its_reply_behind(far: Far) -> None:
     assert ([2, 0, 1, 3], [0, 1, 2, 3]) == (asyncio.run(cancel_and_go_on()), sorted(runs))
 
 
-def test_23_script_flush_is_transparent(far: Far, caplog: pytest.LogCaptureFixture) -> None:
+def test_23_script_flush_is_transparent(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     """A server that forgets all scripts before each verb is told them again."""
     plan, runs = Plan(), Runs()
 
     def forget_scripts() -> None:
-        far.server.do("SCRIPT", "FLUSH")
+        served.server.do("SCRIPT", "FLUSH")
 
     def body(amount: int) -> str:
         runs.note()
@@ -186,7 +184,7 @@ def test_23_script_flush_is_transparent(far: Far, caplog: pytest.LogCaptureFixtu
         forget_scripts()
         return "paid"
 
-    work = charge(far.application(plan, lease=1), body)
+    work = charge(served.application(plan, lease=1), body)
     forget_scripts()
     with pytest.raises(ConnectionError):
         work(7)
@@ -258,15 +256,17 @@ def test_24_lasting_trouble_at_release(refuser: Refuser, refused: Idempotency, m
     assert 3 == refuser.refused
 
 
-def test_24_passing_trouble_at_beat(live: Far, refuser: Refuser, refused: Idempotency) -> None:
+def test_24_passing_trouble_at_beat(
+    served_live: Served, refuser: Refuser, refused: Idempotency
+) -> None:
     """A beat that is refused twice for the moment still renews the lease."""
     pause = Pause()
     refuser.refuse_script(BEAT.digest, PASSING[0], times=2)
     work = charge(refused, stopping(pause))
     owner = Caller(lambda: work.outcome(7))
     pause.reached()
-    claimed_until = live.record(work, 7).lease_until
-    wait_until(lambda: live.record(work, 7).lease_until > claimed_until)
+    claimed_until = served_live.record(work, 7).lease_until
+    wait_until(lambda: served_live.record(work, 7).lease_until > claimed_until)
     pause.end()
     assert (True, 2) == (owner.result().recorded, refuser.refused)
 

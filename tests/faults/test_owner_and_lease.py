@@ -18,7 +18,7 @@ from idemkit.stores.memory import MemoryStore
 from tests.commands import beat, claim, grant
 from tests.faults.bodies import Runs, charge, noting, stopping
 from tests.faults.children import child
-from tests.faults.scene import LEASE, Far, Scene, Wake
+from tests.faults.scene import LEASE, Far, Scene, Served, Wake
 from tests.gauntlet.crowds import Caller, Pause
 from tests.gauntlet.disturbances import Plan
 from tests.servers import wait_until
@@ -344,16 +344,16 @@ def test_12_max_run_ends_a_threads_renewals(scene: Scene) -> None:
 
 @pytest.mark.parametrize("shift", [-3600, 3600])
 def test_13_clients_clock_does_not_count(
-    live: Far, shift: int, monkeypatch: pytest.MonkeyPatch
+    served_live: Served, shift: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client whose clock is an hour off neither takes over early nor forgets early."""
     pause, runs, true_time = Pause(), Runs(), time.time_ns
-    work = charge(live.application(), stopping(pause))
+    work = charge(served_live.application(), stopping(pause))
     owner = Caller(lambda: work(7))
     pause.reached()
     monkeypatch.setattr(time, "time_ns", lambda: true_time() + shift * 1_000_000_000)
     monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
-    shifted = charge(live.application(), noting(runs), on_duplicate="reject", ttl=60)
+    shifted = charge(served_live.application(), noting(runs), on_duplicate="reject", ttl=60)
     with pytest.raises(InProgressError):
         shifted(7)
     pause.end()
@@ -361,7 +361,7 @@ def test_13_clients_clock_does_not_count(
     shifted(8)
     kinds = [shifted.outcome(7).kind, shifted.outcome(8).kind]
     monkeypatch.undo()
-    kinds.append(charge(live.application(), noting(runs)).outcome(8).kind)
+    kinds.append(charge(served_live.application(), noting(runs)).outcome(8).kind)
     assert (["replayed"] * 3, [1]) == (kinds, runs.attempts)
 
 

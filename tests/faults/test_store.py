@@ -3,7 +3,6 @@
 import asyncio
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import redis
@@ -12,7 +11,6 @@ from idemkit import (
     IdemkitWarning,
     Idempotency,
     InProgressError,
-    Outcome,
     StoreFullError,
     StoreUnavailableError,
 )
@@ -20,33 +18,15 @@ from idemkit.core.execution import current_execution
 from idemkit.protocol import State
 from idemkit.stores.memory import MemoryStore
 from idemkit.stores.redis import RedisStore
-from tests.faults.bodies import Runs, charge, noting, stopping
+from tests.faults.bodies import Make, Runs, charge, noting, stopping
 from tests.faults.refusals import ALWAYS
-from tests.faults.scene import Far, Scene, Wake
+from tests.faults.scene import Far, Scene, Served, Wake
 from tests.gauntlet.crowds import Caller, Pause
 from tests.gauntlet.disturbances import Plan
 from tests.proxy import Proxy
 from tests.servers import Server, free_port, running, valkey_binary, wait_until
 
 CROWD = 1000
-
-Make = Callable[..., Outcome[str]]
-
-
-@pytest.fixture(params=["thread", "event loop"])
-def make(request: pytest.FixtureRequest) -> Make:
-    """Return what makes a call in each colour."""
-
-    def in_thread(idem: Idempotency, body: Callable[[int], Any], **options: Any) -> Any:
-        return charge(idem, body, **options).outcome(7)
-
-    def in_loop(idem: Idempotency, body: Callable[[int], Any], **options: Any) -> Any:
-        async def coroutine(amount: int) -> Any:
-            return body(amount)
-
-        return asyncio.run(charge(idem, coroutine, **options).outcome(7))
-
-    return in_thread if request.param == "thread" else in_loop
 
 
 @pytest.fixture
@@ -57,9 +37,9 @@ def nowhere() -> Iterator[Idempotency]:
 
 
 @pytest.fixture
-def through_proxy(live: Far, proxy: Proxy) -> Iterator[Idempotency]:
+def through_proxy(served_live: Served, proxy: Proxy) -> Iterator[Idempotency]:
     """Return an application that reaches its server through the proxy."""
-    with Idempotency(RedisStore(proxy.url, prefix=live.prefix), lease=1) as idem:
+    with Idempotency(RedisStore(proxy.url, prefix=served_live.prefix), lease=1) as idem:
         yield idem
 
 
@@ -188,13 +168,15 @@ def test_29_loss_at_completion_after_the_lease_is_a_loss(
     assert "charge lost its claim before it completed (gone)" in caplog.messages
 
 
-def test_30_replicated_claim_without_a_replica_has_no_effect(far: Far, make: Make) -> None:
+def test_30_replicated_claim_without_a_replica_has_no_effect(served: Served, make: Make) -> None:
     """A claim that a failover would lose stops the call before its body runs, and is free again."""
     runs = Runs()
-    store = RedisStore(far.server.url, prefix=far.prefix, clock=far.clock, command_timeout=1)
+    store = RedisStore(
+        served.server.url, prefix=served.prefix, clock=served.clock, command_timeout=1
+    )
     with Idempotency(store) as idem, pytest.raises(StoreUnavailableError, match="not replicated"):
         make(idem, noting(runs), durability="replicated")
-    make(far.application(on_duplicate="reject"), noting(runs))
+    make(served.application(on_duplicate="reject"), noting(runs))
     assert [2] == runs.attempts
 
 
@@ -218,7 +200,7 @@ def full(server: Server) -> Iterator[Callable[[], None]]:
 
 
 def test_32_full_server_refuses_claims_and_takes_completions(
-    far: Far, full: Callable[[], None], make: Make
+    served: Served, full: Callable[[], None], make: Make
 ) -> None:
     """A server that runs full while a body runs records it, and lets no other begin."""
     runs = Runs()
@@ -227,11 +209,11 @@ def test_32_full_server_refuses_claims_and_takes_completions(
         full()
         return f"paid {amount}"
 
-    first = make(far.application(lease=1), body)
-    other = far.application().idempotent(name="other")(noting(runs))
+    first = make(served.application(lease=1), body)
+    other = served.application().idempotent(name="other")(noting(runs))
     with pytest.raises(StoreFullError):
         other(7)
-    replay = charge(far.application(on_duplicate="reject"), noting(runs)).outcome(7)
+    replay = charge(served.application(on_duplicate="reject"), noting(runs)).outcome(7)
     assert (True, "replayed", "paid 7", []) == (
         first.recorded,
         replay.kind,
@@ -270,29 +252,31 @@ def evicting(server: Server) -> Iterator[Callable[[], None]]:
     server.do("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
-def test_33_evicted_claim_is_warned_of_and_healed(far: Far, evicting: Callable[[], None]) -> None:
+def test_33_evicted_claim_is_warned_of_and_healed(
+    served: Served, evicting: Callable[[], None]
+) -> None:
     """A server that may evict claims is warned of at the start; an evicted one is put back."""
 
     def body(amount: int) -> str:
         evicting()
-        assert 0 == far.server.do("EXISTS", far.place_of(work, amount))
+        assert 0 == served.server.do("EXISTS", served.place_of(work, amount))
         return f"paid {amount}"
 
-    work = charge(far.application(), body)
+    work = charge(served.application(), body)
     with pytest.warns(IdemkitWarning, match="maxmemory-policy is volatile-lru"):
         outcome = work.outcome(7)
     assert ("paid 7", True) == (outcome.value, outcome.recorded)
     assert "replayed" == work.outcome(7).kind
 
 
-def test_34_flushall_is_healed(far: Far) -> None:
+def test_34_flushall_is_healed(served: Served) -> None:
     """A server that is flushed while a body runs has its outcome all the same."""
 
     def body(amount: int) -> str:
-        far.server.do("FLUSHALL")
+        served.server.do("FLUSHALL")
         return f"paid {amount}"
 
-    work = charge(far.application(), body)
+    work = charge(served.application(), body)
     assert (True, "replayed") == (work.outcome(7).recorded, work.outcome(7).kind)
 
 
@@ -327,7 +311,7 @@ def test_34_forgotten_claim_is_not_put_back_by_a_beat(scene: Scene) -> None:
     assert ("won", [1], "won") == (value, runs.attempts, owner.result().value)
 
 
-def test_35_thousand_duplicates_cost_one_execution(far: Far) -> None:
+def test_35_thousand_duplicates_cost_one_execution(served: Served) -> None:
     """A crowd in two processes has one owner, and costs each process one fetch, not one a head."""
     plan, runs, ttl = Plan(), Runs(), 60
 
@@ -336,7 +320,7 @@ def test_35_thousand_duplicates_cost_one_execution(far: Far) -> None:
         await asyncio.to_thread(plan.until, "watch", len(runs.attempts))  # the others wait
         return f"paid {amount}"
 
-    crowds = [charge(far.application(plan, ttl=ttl), body) for _ in range(2)]
+    crowds = [charge(served.application(plan, ttl=ttl), body) for _ in range(2)]
 
     async def storm() -> list[str]:
         calls = [work(7) for _ in range(CROWD // 2) for work in crowds]
@@ -344,18 +328,18 @@ def test_35_thousand_duplicates_cost_one_execution(far: Far) -> None:
             return await asyncio.gather(*calls)
 
     with asyncio.Runner() as runner:
-        first, first_cost = counted(far, lambda: runner.run(storm()))
-        far.clock.advance(ttl)
-        second, second_cost = counted(far, lambda: runner.run(storm()))
+        first, first_cost = counted(served, lambda: runner.run(storm()))
+        served.clock.advance(ttl)
+        second, second_cost = counted(served, lambda: runner.run(storm()))
     assert (["paid 7"] * CROWD, ["paid 7"] * CROWD, [1, 1]) == (first, second, runs.attempts)
     assert max(first_cost, second_cost) <= 6
 
 
-def counted(far: Far, storm: Callable[[], list[str]]) -> tuple[list[str], int]:
+def counted(served: Served, storm: Callable[[], list[str]]) -> tuple[list[str], int]:
     """Return what a storm brings, and how many scripts the server ran for it."""
-    before = far.server.scripts_run()
+    before = served.server.scripts_run()
     came = storm()
-    return came, far.server.scripts_run() - before
+    return came, served.server.scripts_run() - before
 
 
 def test_36_replicas_are_never_read() -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from idemkit.core.colour import drive
 from idemkit.stores.redis import RedisStore
-from idemkit.stores.sqlite import SQLiteStore
+from idemkit.stores.sqlite import SQLiteStore, schema
+from idemkit.stores.sqlite.access import Access
+from idemkit.stores.sqlite.attendant import Attendant
 from idemkit.testing import FakeClock
 from tests.proxy import Proxy, proxy_to
 from tests.servers import Server, binaries, running
@@ -125,3 +127,12 @@ def another(file: Path, file_clock: FakeClock) -> Iterator[Callable[..., SQLiteS
 def sqlite_store(another: Callable[..., SQLiteStore]) -> SQLiteStore:
     """Return a store on that file."""
     return another()
+
+
+@pytest.fixture
+def keeper(file: Path, file_clock: FakeClock) -> Iterator[Attendant]:
+    """Return an attendant of the file."""
+    access = Access(str(file), lambda connection: schema.prepare(connection, str(file)))
+    attendant = Attendant(access, file_clock.milliseconds, 0.01)
+    yield attendant
+    attendant.close()

@@ -223,6 +223,31 @@ def test_faces_are_of_the_far_stores_faces(near: NearStore, far: Far) -> None:
     assert ["face sync", "face async"] == far.life
 
 
+class Hasty(Far):
+    """A far store with a face that never waits."""
+
+    @property
+    def at_once(self) -> Store:
+        """Note who asks."""
+        self.life.append("at once")
+        return self
+
+
+def test_face_that_never_waits_shares_what_it_knows(clock: Clock) -> None:
+    """What one has replayed the other need not fetch; the far store's own face is behind it."""
+    near = NearStore(far := Hasty(clock), size=2, clock=clock.seconds)
+    hasty = near.at_once
+    assert hasty is not None
+    finish(hasty)
+    drive(hasty.claim("a", claim(OTHER)))
+    assert (BODY, BODY, ["at once"]) == (recalled(hasty), recalled(near), far.life)
+
+
+def test_far_store_without_such_a_face(near: NearStore) -> None:
+    """Then there is none here."""
+    assert None is near.at_once
+
+
 def test_all_else_is_passed_on(near: NearStore, far: Far) -> None:
     """Releases, looks, beats, doorbells, opening and closing are the far store's."""
     rings: list[str] = []

@@ -60,6 +60,16 @@ def test_same_callback_twice_is_two_waiters() -> None:
     assert ["rung"] == heard
 
 
+def test_addresses_are_those_that_somebody_waits_for() -> None:
+    """Each is named once, and only as long as its last waiter stays."""
+    rings, ring = Rings(), list[str]
+    leave = [rings.add(address, ring) for address in "aba"]
+    everybody = rings.addresses()
+    leave[0]()
+    leave[1]()
+    assert (("a", "b"), ("a",)) == (everybody, rings.addresses())
+
+
 def test_leaving_while_it_rings() -> None:
     """A waiter may leave from inside its own callback: no lock is held then."""
     rings, heard = Rings(), list[str]()

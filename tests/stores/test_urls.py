@@ -8,6 +8,7 @@ import pytest
 
 from idemkit.stores import MemoryStore
 from idemkit.stores.redis import RedisStore
+from idemkit.stores.sqlite import SQLiteStore
 from idemkit.stores.urls import store_from_url
 
 ROOT = Path(__file__).parents[2]
@@ -35,29 +36,71 @@ def test_each_memory_is_a_store_of_its_own() -> None:
     assert store_from_url("memory://") is not store_from_url("memory://")
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "memory://host",
-        "memory://:1",
-        "memory:///path",
-        "memory://?size=5",
-        "memory://?max_bytes=9&x=",
-    ],
-)
-def test_memory_with_something_unknown(url: str) -> None:
-    """What would be ignored is refused."""
+@pytest.mark.parametrize("url", ["memory://host", "memory://:1", "memory:///path"])
+def test_memory_with_a_place(url: str) -> None:
+    """There is no memory but the process's own, so a host or a path is refused."""
     with pytest.raises(ValueError, match="takes no host and no path"):
         store_from_url(url)
 
 
 @pytest.mark.parametrize(
-    "option", ["max_bytes=", "max_bytes=many", "max_bytes=1.5", "max_bytes=0", "max_records=-1"]
+    "options", ["size=5", "max_bytes=9&x=", "max_bytes=", "max_bytes=many", "max_bytes=1.5"]
 )
-def test_memory_with_a_wrong_size(option: str) -> None:
-    """A size that is none is refused."""
-    with pytest.raises(ValueError, match="whole and positive"):
+def test_memory_with_something_unknown(options: str) -> None:
+    """What would be ignored is refused, and what there is is named."""
+    with pytest.raises(ValueError, match="memory:// takes of options max_bytes, max_records, not"):
+        store_from_url(f"memory://?{options}")
+
+
+@pytest.mark.parametrize("option", ["max_bytes=0", "max_records=-1"])
+def test_memory_with_a_limit_that_is_none(option: str) -> None:
+    """What the store itself refuses comes with the URL."""
+    with pytest.raises(ValueError, match=rf"'memory://\?{option}': max_bytes must be at least"):
         store_from_url(f"memory://?{option}")
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///records.db", "records.db"),
+        ("sqlite:///folder/records.db", "folder/records.db"),
+        ("sqlite:////var/lib/records.db", "/var/lib/records.db"),
+        ("sqlite:///a%20b%3Fc.db", "a b?c.db"),
+    ],
+)
+def test_sqlite(url: str, path: str) -> None:
+    """Three slashes come before a relative path, four before an absolute one; nothing opens yet."""
+    store = store_from_url(url)
+    assert isinstance(store, SQLiteStore)
+    assert str(Path(path).absolute()) == store.path
+
+
+def test_sqlite_with_options() -> None:
+    """A URL says how much a file may hold, and how long to wait for others."""
+    store = store_from_url("sqlite:///a.db?max_bytes=70000&max_records=5&timeout=0.5")
+    assert isinstance(store, SQLiteStore)
+    assert (70_000, 5, 0.5) == (*store._budget, store._timeout)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://a.db", "sqlite://host/a.db"])
+def test_sqlite_without_a_path(url: str) -> None:
+    """A slash too few would be another file, so it is refused, with the right way to say it."""
+    with pytest.raises(ValueError, match=rf"three slashes .* four .*, not '{url}'"):
+        store_from_url(url)
+
+
+@pytest.mark.parametrize("option", ["size=5", "max_bytes=", "max_records=many", "timeout=soon"])
+def test_sqlite_with_something_unknown(option: str) -> None:
+    """What would be ignored is refused, and what there is is named."""
+    with pytest.raises(ValueError, match="takes of options max_bytes, max_records, timeout, not"):
+        store_from_url(f"sqlite:///a.db?{option}")
+
+
+@pytest.mark.parametrize("option", ["max_bytes=0", "max_records=-1", "timeout=0"])
+def test_sqlite_with_a_limit_that_is_none(option: str) -> None:
+    """What the store itself refuses comes with the URL."""
+    with pytest.raises(ValueError, match=rf"'sqlite:///a\.db\?{option}': .* must be positive"):
+        store_from_url(f"sqlite:///a.db?{option}")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +131,7 @@ def test_topology_that_is_not_supported_yet(scheme: str) -> None:
 )
 def test_unknown_scheme(url: str, scheme: str) -> None:
     """The error names what was asked for, and what there is."""
-    known = "known are memory, redis, rediss, unix, valkey, valkeys"
+    known = "known are memory, sqlite, redis, rediss, unix, valkey, valkeys"
     with pytest.raises(ValueError, match=f"scheme '{scheme}'; {known}"):
         store_from_url(url)
 

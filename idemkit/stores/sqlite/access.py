@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 SHORTEST_NAP: Final = 0.000_2
 LONGEST_NAP: Final = 0.01
+FORK_PATIENCE: Final = 5.0
 
 
 class Access:
@@ -38,7 +39,21 @@ class Access:
         self._prepare = prepare
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        _all.add(self)
+        self._file: tuple[int, int] | None = None
+        with _registering:
+            _all.add(self)
+
+    def glance(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `action`, which only reads, if that can be done at once; see `attempt`.
+
+        A file that was deleted or replaced meanwhile goes unnoticed.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise BlockingIOError
+        try:
+            return self._run(action)
+        finally:
+            self._lock.release()
 
     def attempt(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Run `action` on the connection if that can be done at once.
@@ -50,6 +65,7 @@ class Access:
         if not self._lock.acquire(blocking=False):
             raise BlockingIOError
         try:
+            self._look_at_the_file()
             return self._run(action)
         finally:
             self._lock.release()
@@ -65,6 +81,7 @@ class Access:
         while True:
             try:
                 with self._lock:
+                    self._look_at_the_file()
                     return self._run(action)
             except BlockingIOError as error:
                 give_up_at = give_up_at or time.monotonic() + patience
@@ -80,14 +97,17 @@ class Access:
         with self._lock:
             self._drop()
 
-    def before_fork(self) -> None:
-        """Close the connection and keep everybody out.
+    def before_fork(self) -> bool:
+        """Close the connection and keep everybody out; say whether that could be done.
 
         SQLite remembers per process which locks it holds on a file, and a child inherits that
-        memory without the locks; so there must be nothing to remember.
+        memory without the locks; so there must be nothing to remember. Only somebody who forks in
+        the middle of an action of their own cannot be helped.
         """
-        self._lock.acquire()
+        if not self._lock.acquire(timeout=FORK_PATIENCE):
+            return False
         self._drop()
+        return True
 
     def after_fork(self) -> None:
         """Let everybody in again."""
@@ -105,7 +125,13 @@ class Access:
             self._roll_back()
             raise
 
+    def _look_at_the_file(self) -> None:
+        """Let go of a file that was deleted or replaced: nobody else would see what it records."""
+        if self._connection is not None and _identity(self.path) != self._file:
+            self._drop()
+
     def _open(self) -> sqlite3.Connection:
+        before = _identity(self.path)
         # Whether and how long to wait for others is not left to SQLite: it would wait with the
         # lock of this object held.
         connection = sqlite3.connect(
@@ -113,6 +139,7 @@ class Access:
         )
         try:
             self._prepare(connection)
+            self._file = _unchanged(self.path, before)
         except BaseException:
             connection.close()
             raise
@@ -141,19 +168,35 @@ class Access:
         )
 
 
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - on every write, and a path object costs as much again
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _unchanged(path: str, before: tuple[int, int] | None) -> tuple[int, int] | None:
+    now = _identity(path)
+    if before not in (None, now):
+        raise BlockingIOError(f"{path!r} was replaced while it was opened")
+    return now
+
+
 _all: Final[weakref.WeakSet[Access]] = weakref.WeakSet()
+_registering: Final = threading.Lock()
 _held: Final[list[Access]] = []
 
 
 def _before_fork() -> None:
-    for access in tuple(_all):
-        access.before_fork()
-        _held.append(access)
+    _registering.acquire()
+    _held.extend(access for access in tuple(_all) if access.before_fork())
 
 
 def _after_fork() -> None:
     while _held:
         _held.pop().after_fork()
+    _registering.release()
 
 
 def _never(**hooks: Any) -> None:

@@ -43,6 +43,9 @@ WRITES_PER_ROUND: Final = 256
 LONG_LOG: Final = 1000
 """Pages of log beyond which writers are held up for a moment to start it afresh."""
 
+RESTART_PATIENCE: Final = 100
+"""Milliseconds to wait for whoever is writing."""
+
 _CHANGES: Final = "PRAGMA data_version"
 _REVISION: Final = "SELECT revision FROM idemkit_records WHERE address = ?"
 
@@ -86,7 +89,7 @@ class Attendant:
         """Ring for those of this process, and count the write."""
         self._rings.ring(address)
         self._writes += 1  # two threads may count as one: it is no matter of exactness
-        if self._writes == WRITES_PER_ROUND:
+        if self._writes >= WRITES_PER_ROUND:
             self._wake()
 
     def close(self) -> None:
@@ -94,7 +97,7 @@ class Attendant:
         with self._changed:
             thread, self._closing = self._thread, True
             self._changed.notify()
-        if thread is not None:
+        if thread is not None and thread is not threading.current_thread():
             thread.join()
         self._closing = False
         self._access.close()
@@ -204,7 +207,9 @@ def shorten_log(connection: sqlite3.Connection) -> None:
     """
     _busy, pages, _moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     if pages > LONG_LOG:
+        connection.execute(f"PRAGMA busy_timeout = {RESTART_PATIENCE}").fetchone()
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        connection.execute("PRAGMA busy_timeout = 0").fetchone()
 
 
 def _revision(connection: sqlite3.Connection, address: str) -> int | None:

@@ -8,7 +8,7 @@ read. Each write draws a new revision, so that no two states of a row are ever t
 from __future__ import annotations
 
 import itertools
-import random
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ... import protocol
@@ -81,6 +81,9 @@ ON CONFLICT (address, name) DO UPDATE SET
 """
 _MARK: Final = "UPDATE idemkit_records SET journaled = 1 WHERE address = ? AND journaled = 0"
 
+# No secret, only never the same twice, even in processes that seed `random` alike.
+_draw: Final = SystemRandom().getrandbits
+
 _STATES: Final = {state.value: state for state in State}
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _NOTHING_RECORDED: Final = (None,) * 8
@@ -137,9 +140,7 @@ def record_own(connection: sqlite3.Connection, address: str, command: Completion
     outcome = (command.kind.value, command.codec, command.body, command.origin)
     times = (now, fresh_until, gone_at)
     known = (address, command.grant.token, now)
-    written = connection.execute(
-        _RECORD_OWN, (random.getrandbits(62), gone_at, *outcome, *times, *known)
-    )
+    written = connection.execute(_RECORD_OWN, (_draw(62), gone_at, *outcome, *times, *known))
     return written.rowcount == 1
 
 
@@ -188,7 +189,7 @@ def _record(row: tuple[Any, ...], journal: tuple[Entry, ...]) -> Record:
 def _row(record: Record) -> tuple[Any, ...]:
     recorded = record.recorded
     return (
-        random.getrandbits(62),  # no secret, only never the same twice
+        _draw(62),
         FORMAT,
         record.state.value,
         record.token,

@@ -7,7 +7,7 @@ import os
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ... import protocol
 from ...errors import StoreError, StoreUnavailableError
@@ -39,6 +39,9 @@ __all__ = ["SQLiteStore"]
 T = TypeVar("T")
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
+
+LEAST_BYTES: Final = 64 * 1024
+"""Of a file with room for a few records; one without any takes half of that."""
 
 
 class SQLiteStore(Store):
@@ -79,6 +82,10 @@ class SQLiteStore(Store):
         for limit in (max_bytes, max_records, timeout):
             if limit is not None and limit <= 0:
                 raise ValueError("max_bytes, max_records and timeout must be positive")
+        if max_bytes is not None and max_bytes < LEAST_BYTES:
+            raise ValueError(
+                f"max_bytes must be at least {LEAST_BYTES}: tables take room themselves"
+            )
         self.path: str = str(Path(name).absolute())  # a later change of folder changes nothing
         self._budget = Budget(max_bytes, max_records)
         self._timeout = timeout
@@ -102,7 +109,7 @@ class SQLiteStore(Store):
     def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
         """Look the outcome up, unless somebody is at the file: a claim will wait for them."""
         try:
-            return self._access.attempt(
+            return self._access.glance(
                 lambda connection: rows.recall(connection, address, fingerprint, self._clock())
             )
         except (BlockingIOError, StoreError):  # the claim says what is wrong
@@ -190,7 +197,11 @@ class SQLiteStore(Store):
             raise StoreUnavailableError(
                 "a SQLite file has no replicas: durability='fsynced' is the most it can promise"
             )
-        return self._synced if durability == "fsynced" else self._access
+        if durability == "default":
+            return self._access
+        if not self._waits:
+            raise BlockingIOError  # for milliseconds, until the disk has it
+        return self._synced
 
     def _claim(self, address: str, command: Claim, connection: sqlite3.Connection) -> Decision:
         if self._budget.unlimited:
@@ -241,5 +252,5 @@ def host_clock() -> int:
 
 
 def _try_to_write(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("ROLLBACK")
+    # A bare transaction would not do: on a file that may only be read it begins as a reader.
+    connection.execute("DELETE FROM idemkit_records WHERE FALSE")
