@@ -50,8 +50,9 @@ class Child:
         self._process.stdin.flush()
 
     def pause(self) -> None:
-        """Stop the process in its tracks."""
+        """Stop the process in its tracks; return when it stands still."""
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def wake(self) -> None:
         """Let a paused process go on as if nothing had happened."""

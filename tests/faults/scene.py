@@ -15,6 +15,7 @@ from idemkit.stores import Store
 from idemkit.stores.base import Caller
 from tests.commands import grant
 from tests.faults.child import append, effects_file
+from tests.faults.children import Child
 from tests.gauntlet.disturbances import Disturbed, Plan
 from tests.gauntlet.places import StoreClock
 from tests.servers import Server
@@ -125,6 +126,10 @@ class Far(Scene, ABC):
     def stage(self, *, lease: float = LEASE, now: int | None = None) -> dict[str, Any]:
         """Return what a child needs to play on this scene; see `tests.faults.child.Stage`."""
 
+    def pause(self, owner: Child) -> None:
+        """Stop a process that plays on this scene, at a moment when it bars nobody's way."""
+        owner.pause()
+
     @abstractmethod
     def affect(self, what: str) -> None:
         """Do to the world what the children do."""
@@ -202,6 +207,12 @@ class OnDisk(Far):
     def stage(self, *, lease: float = LEASE, now: int | None = None) -> dict[str, Any]:
         """Name the file."""
         return {"url": f"sqlite:///{self.path}", "prefix": "", "lease": lease, "now": now}
+
+    def pause(self, owner: Child) -> None:
+        """Stop it while it cannot be writing: who stops with the file locked keeps it locked."""
+        with self.beside() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            super().pause(owner)
 
     def affect(self, what: str) -> None:
         """Write it down beside the file."""

@@ -158,7 +158,7 @@ def test_06_stopped_process_is_fenced(live: Far) -> None:
     """After SIGSTOP for longer than its lease a process returns the winner's value."""
     with child("hold", **live.stage(lease=1)) as owner:
         owner.hear()
-        owner.pause()
+        live.pause(owner)
         charge(live.application(), noting(Runs(), "won"), lease=1)(7)
         owner.wake()
         owner.go_on()
