@@ -4,12 +4,14 @@ Theory of operation
 ===================
 
 A store keeps at most one `Record` per address.
-Six verbs change it, and each is a pure function here, ``(record, command, now) -> (answer,
+Eight verbs change it, and each is a pure function here, ``(record, command, now) -> (answer,
 record)``; a store's whole duty is to run that function atomically, on its own clock:
 
 * ``claim``     somebody wants to run; exactly one caller is told `Acquired`
 * ``beat``      the owner is alive, so its lease moves on
 * ``step``      the owner writes down what it is about to do, or has done, on its way
+* ``append``    the owner has more of a sequence; its chunks lie beside the record
+* ``cancel``    somebody wants the owner to stop
 * ``complete``  the owner has an outcome
 * ``release``   the owner failed, or cannot say how far it got
 * ``forget``    a person wants the key free again
@@ -29,7 +31,8 @@ Three ideas carry the rest:
 Times are whole milliseconds on the store's clock. No clock, no I/O and no randomness live here.
 """
 
-from .rules import beat, claim, complete, forget, release, step
+from .rules import append, beat, cancel, claim, complete, forget, release, step
+from .sequences import PAGE_BYTES, PAGE_CHUNKS, Append, Page, Read, appended, glimpse
 from .table import TABLE, Move, Situation, Verb, classify, decide
 from .timing import beat_interval, doorbell_patience, retry_delay, validity
 from .values import (
@@ -57,8 +60,11 @@ from .values import (
 )
 
 __all__ = [
+    "PAGE_BYTES",
+    "PAGE_CHUNKS",
     "TABLE",
     "Acquired",
+    "Append",
     "Beat",
     "Claim",
     "Completion",
@@ -70,7 +76,9 @@ __all__ = [
     "InDoubt",
     "Kind",
     "Move",
+    "Page",
     "Poisoned",
+    "Read",
     "Record",
     "Recorded",
     "Release",
@@ -82,14 +90,18 @@ __all__ = [
     "Step",
     "Terms",
     "Verb",
+    "append",
+    "appended",
     "beat",
     "beat_interval",
+    "cancel",
     "claim",
     "classify",
     "complete",
     "decide",
     "doorbell_patience",
     "forget",
+    "glimpse",
     "release",
     "retry_delay",
     "step",

@@ -11,6 +11,7 @@ from .values import (
     Decision,
     Done,
     InDoubt,
+    Kind,
     Poisoned,
     Record,
     Recorded,
@@ -21,9 +22,10 @@ from .values import (
 )
 
 if TYPE_CHECKING:
+    from .sequences import Append
     from .values import Beat, Claim, Completion, Entry, Grant, Release, Step, Terms
 
-__all__ = ["beat", "claim", "complete", "forget", "release", "step"]
+__all__ = ["append", "beat", "cancel", "claim", "complete", "forget", "release", "step"]
 
 
 def claim(record: Record | None, command: Claim, now: int) -> tuple[Decision, Record | None]:
@@ -82,7 +84,8 @@ def _take(
 def _stale(record: Record | None, now: int) -> Recorded | None:
     if record is None or record.recorded is None or now >= record.recorded.gone_at:
         return None
-    return record.recorded
+    # The chunks of a sequence go when the next owner comes.
+    return None if record.recorded.kind is Kind.SEQUENCE else record.recorded
 
 
 def _resume(record: Record, command: Claim, now: int) -> tuple[Acquired, Record]:
@@ -114,13 +117,43 @@ def beat(record: Record | None, command: Beat, now: int) -> tuple[Standing, Reco
     """Answer an owner who says that it is alive."""
     match _ask(Verb.BEAT, record, command.grant, now):
         case Move.RENEW if record is not None:
-            return Standing.HELD, _renew(record, command.grant.terms, now)
+            return _standing(record), _renew(record, command.grant.terms, now)
         case Move.HEAL if command.heal:
             return Standing.HEALED, _restored(command.grant, now)
         case Move.REPEAT:
             return Standing.REPEATED, record
         case _:
             return _loss(record, now), record
+
+
+def _standing(record: Record) -> Standing:
+    return Standing.CANCELLED if record.cancelled else Standing.HELD
+
+
+def append(record: Record | None, command: Append, now: int) -> tuple[Standing, Record | None]:
+    """Answer an owner who has more of a sequence."""
+    match _ask(Verb.APPEND, record, command.grant, now):
+        case Move.EXTEND if record is not None:
+            return _extended(_standing(record), _renew(record, command.grant.terms, now), command)
+        case Move.HEAL if command.heal:
+            return _extended(Standing.HEALED, _restored(command.grant, now), command)
+        case Move.REPEAT:
+            return Standing.REPEATED, record
+        case _:
+            return _loss(record, now), record
+
+
+def _extended(standing: Standing, record: Record, command: Append) -> tuple[Standing, Record]:
+    if command.first > record.length + 1:
+        return Standing.GAP, record
+    return standing, replace(record, length=max(record.length, command.last))
+
+
+def cancel(record: Record | None, now: int) -> tuple[bool, Record | None]:
+    """Ask whoever runs to stop; say whether anybody does."""
+    if record is None or decide(Verb.CANCEL, classify(record, now), own=False) is not Move.MARK:
+        return False, record
+    return True, replace(record, cancelled=True)
 
 
 def step(record: Record | None, command: Step, now: int) -> tuple[Standing, Record | None]:
@@ -200,18 +233,26 @@ def _restored(grant: Grant, now: int) -> Record:
 
 def _recorded(record: Record, command: Completion, now: int) -> Record:
     fresh_until = now + command.ttl
+    whole = command.kind is not Kind.SEQUENCE or command.length == record.length
     outcome = Recorded(
-        kind=command.kind,
+        kind=command.kind if whole else Kind.INCOMPLETE,
         codec=command.codec,
-        body=command.body,
+        body=command.body if whole else b"",
         origin=command.origin,
         attempt=record.attempt,
         completed_at=now,
         expires_at=fresh_until,
         gone_at=fresh_until + command.stale,
     )
+    readable = outcome.kind is Kind.SEQUENCE or outcome.kind is Kind.ERROR
     return replace(
-        record, state=State.DONE, expires_at=outcome.gone_at, recorded=outcome, journal=()
+        record,
+        state=State.DONE,
+        expires_at=outcome.gone_at,
+        recorded=outcome,
+        journal=(),
+        length=record.length if readable else 0,
+        cancelled=False,
     )
 
 

@@ -38,6 +38,8 @@ class Verb(Enum):
     COMPLETE = "complete"
     RELEASE = "release"
     STEP = "step"
+    APPEND = "append"
+    CANCEL = "cancel"
     FORGET = "forget"
 
     __hash__: Any = object.__hash__
@@ -55,6 +57,8 @@ class Move(Enum):
     HEAL = "heal"  # put back what the store lost, while the lease is good
     RECORD = "record"
     NOTE = "note"  # write into the journal
+    EXTEND = "extend"  # append chunks
+    MARK = "mark"  # ask the owner to stop
     FREE = "free"
     REPEAT = "repeat"  # already done, by this very owner
     LOSE = "lose"
@@ -125,6 +129,27 @@ TABLE: Final[Mapping[tuple[Verb, Situation, bool], Move]] = {
         failed=(Move.REPEAT, Move.LOSE),
         done=(Move.REPEAT, Move.LOSE),
         stale=(Move.REPEAT, Move.LOSE),
+        forgotten=(Move.LOSE, Move.LOSE),
+    ),
+    **_row(
+        Verb.APPEND,
+        absent=(Move.HEAL, Move.HEAL),
+        running=(Move.EXTEND, Move.LOSE),
+        abandoned=(Move.EXTEND, Move.LOSE),
+        failed=(Move.REPEAT, Move.LOSE),
+        done=(Move.REPEAT, Move.LOSE),
+        stale=(Move.REPEAT, Move.LOSE),
+        forgotten=(Move.LOSE, Move.LOSE),
+    ),
+    # Whoever owns it, anybody may ask.
+    **_row(
+        Verb.CANCEL,
+        absent=(Move.LOSE, Move.LOSE),
+        running=(Move.MARK, Move.MARK),
+        abandoned=(Move.MARK, Move.MARK),
+        failed=(Move.LOSE, Move.LOSE),
+        done=(Move.LOSE, Move.LOSE),
+        stale=(Move.LOSE, Move.LOSE),
         forgotten=(Move.LOSE, Move.LOSE),
     ),
     **_row(

@@ -50,16 +50,24 @@ class Kind(StrEnum):
 
     VALUE = "value"
     ERROR = "error"
+    SEQUENCE = "sequence"
     OVERSIZED = "oversized"
     UNSERIALIZABLE = "unserializable"
+    INCOMPLETE = "incomplete"
 
 
 class Standing(StrEnum):
-    """What an owner learns about its claim from one of its commands."""
+    """What an owner learns about its claim from one of its commands.
+
+    `CANCELLED` is `HELD`, and somebody has asked the owner to stop. `GAP` is `HELD`, and the store
+    has lost chunks that came before those that were to be appended.
+    """
 
     HELD = "held"
     HEALED = "healed"
     REPEATED = "repeated"
+    CANCELLED = "cancelled"
+    GAP = "gap"
     SUPERSEDED = "superseded"
     GONE = "gone"
     FORGOTTEN = "forgotten"
@@ -182,6 +190,7 @@ class Completion(NamedTuple):
         ttl: Milliseconds the outcome is replayed.
         stale: Milliseconds after that during which it may stand in for a failing body.
         heal: As in `Beat`.
+        length: How many chunks were appended, of a sequence.
     """
 
     grant: Grant
@@ -192,6 +201,7 @@ class Completion(NamedTuple):
     ttl: int
     stale: int
     heal: bool
+    length: int = 0
 
 
 class Release(NamedTuple):
@@ -251,6 +261,9 @@ class Record:
         error: Type name of the latest failure.
         journal: The steps of the attempts so far, in the order they were first written in; kept
             through failures and takeovers, and gone when the call is done.
+        length: How many chunks the latest owner has appended. They lie beside the record, under
+            its epoch, and belong to it for as long as this is positive.
+        cancelled: Whether the latest owner is to stop.
     """
 
     state: State
@@ -264,6 +277,8 @@ class Record:
     recorded: Recorded | None = None
     error: str = ""
     journal: tuple[Entry, ...] = ()
+    length: int = 0
+    cancelled: bool = False
 
 
 class Acquired(NamedTuple):

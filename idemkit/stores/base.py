@@ -8,10 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..protocol import (
+        Append,
         Beat,
         Claim,
         Completion,
         Decision,
+        Page,
+        Read,
         Record,
         Recorded,
         Release,
@@ -51,6 +54,9 @@ class Store(Protocol):
     """Whom the verbs serve as they are: ``"sync"`` blocks the calling thread (async callers are
     off-loaded to worker threads), ``"async"`` needs a running event loop (sync callers are
     refused), ``"any"`` never waits, or has a `face` for each."""
+
+    sequences: bool = False
+    """Whether it has the verbs of sequences: `append`, `read`, `cancel`. Generators need them."""
 
     @property
     def at_once(self) -> Store | None:
@@ -105,6 +111,30 @@ class Store(Protocol):
         earlier attempts.
         """
         ...
+
+    async def append(self, address: str, command: Append, /) -> Standing:
+        """Apply `protocol.append` and write `protocol.appended` down, then ring the doorbell.
+
+        The chunks lie beside the record, under its epoch. They live as long as the record and
+        go when its length becomes 0: when another owner claims, when something else than a
+        sequence or an error is recorded, when the key is forgotten.
+
+        Raises:
+            StoreFullError: There is no room for them; nothing was appended.
+        """
+        raise NotImplementedError(self.name)
+
+    async def read(self, address: str, command: Read, /) -> Page:
+        """Return `protocol.glimpse` with the chunks asked for, at one moment, changing nothing.
+
+        They begin right after `command.after`, and follow each other without a gap; if the first
+        of them is not there any more, there are none.
+        """
+        raise NotImplementedError(self.name)
+
+    async def cancel(self, address: str, /) -> bool:
+        """Apply `protocol.cancel`, then ring the doorbell."""
+        raise NotImplementedError(self.name)
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Apply `protocol.release`, then ring the address's doorbell."""
