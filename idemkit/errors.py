@@ -11,6 +11,9 @@
     ├── PoisonedError              every attempt took its process down
     ├── ReentrantCallError         the call waits for itself
     ├── MaxRunExceededError        the body ran longer than `max_run`
+    ├── StreamError
+    │   ├── StreamInterruptedError   its producer failed, vanished or was replaced
+    │   └── StreamGapError           recorded items are missing
     ├── ResultError
     │   ├── ResultNotSerializableError   this result cannot become bytes
     │   ├── ResultUnavailableError       it ran, but its result was not kept
@@ -49,6 +52,9 @@ __all__ = [
     "StoreFullError",
     "StoreUnavailableError",
     "StoreVersionError",
+    "StreamError",
+    "StreamGapError",
+    "StreamInterruptedError",
 ]
 
 
@@ -135,6 +141,23 @@ class MaxRunExceededError(IdempotencyError, TimeoutError):
     """The body ran longer than `max_run`."""
 
     status = 504
+
+
+class StreamError(IdempotencyError):
+    """A sequence of items ended before its end."""
+
+    status = 503
+
+
+class StreamInterruptedError(StreamError):
+    """The producer failed, vanished, was stopped or was replaced; what had come is sound.
+
+    Call again: the next call attaches to whoever produces now, or produces.
+    """
+
+
+class StreamGapError(StreamError):
+    """Recorded items are missing, and nothing was made up for them."""
 
 
 class ResultError(IdempotencyError):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .core.colour import ASYNC, SYNC, drive, pair
 from .core.engine import Engine
+from .core.feeds import Feeds
 from .core.flights import Flights
 from .core.forks import in_child
 from .core.lease import keeper
@@ -62,6 +63,7 @@ class Configuration:
         self.names: Names = Names()
         self.store: Store = _opened(store, near_cache)
         self._flights = Flights()
+        self._feeds = Feeds()
         self._engines: dict[Caller, Engine] = {}
         _configurations.add(self)
 
@@ -119,6 +121,7 @@ class Configuration:
             store=pair(self.store, caller),
             frame=SYNC if caller == "sync" else ASYNC,
             flights=self._flights,
+            feeds=self._feeds,
             keeper=keeper,
             parting=self._parting(),
         )
@@ -132,6 +135,7 @@ class Configuration:
 
     def _after_fork(self) -> None:
         self._flights.clear()
+        self._feeds.clear()
         self.store.after_fork()
 
 

@@ -130,6 +130,10 @@ class Frame(Protocol):
         """Run to the end even if the caller is cancelled meanwhile; then let that go on."""
         ...
 
+    def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run it beside the caller, to its end."""
+        ...
+
 
 class SyncFrame:
     """A caller that is a thread."""
@@ -147,6 +151,12 @@ class SyncFrame:
     async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run it; nobody can cancel a thread."""
         return await coroutine
+
+    def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run it in a thread, which does not keep the process from ending."""
+        threading.Thread(
+            target=drive, args=(coroutine,), name="idemkit-beside", daemon=True
+        ).start()
 
 
 class AsyncFrame:
@@ -181,6 +191,18 @@ class AsyncFrame:
         if not task.cancelled():
             task.exception()  # told to nobody: that we were asked to stop outranks it
         raise cancelled
+
+    def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run it in a task."""
+        import asyncio
+
+        task = asyncio.ensure_future(coroutine)
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+
+_tasks: set[asyncio.Future[object]] = set()
+"""The event loop itself does not keep what it runs."""
 
 
 async def limit(body: Awaitable[T], seconds: float | None) -> T:

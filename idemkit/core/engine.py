@@ -56,11 +56,12 @@ Begun: TypeAlias = "Replay | Execution"
 class _Visit:
     """One `begin` on its way: who asks, and, once they wait, how patient they are."""
 
-    __slots__ = ("call", "command", "patience", "policy", "started")
+    __slots__ = ("attach", "call", "command", "patience", "policy", "started")
 
-    def __init__(self, call: Call, policy: Policy) -> None:
+    def __init__(self, call: Call, policy: Policy, *, attach: bool = False) -> None:
         self.call = call
         self.policy = policy
+        self.attach = attach
         self.command = Claim(new_token(), call.fingerprint, policy.terms)
         self.patience: Patience | None = None
         self.started = telemetry.started() if telemetry.active() else None

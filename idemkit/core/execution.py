@@ -81,6 +81,7 @@ class Execution:
         "healed",
         "interval",
         "observed",
+        "on_cancel",
         "outcome",
         "parent",
         "pid",
@@ -126,6 +127,7 @@ class Execution:
         self.healed: bool = False
         self.recorded: bool = False
         self.replayed: bool = replayed
+        self.on_cancel: Callable[[], None] | None = None
         self.ttl: float = 0.0
         self.thread: int = threading.get_ident()
         self.pid: int = os.getpid()
@@ -230,6 +232,8 @@ class Execution:
         # Who has lost must not heal: what is gone later is then somebody else's.
         lease = self.grant.terms.lease / 1000
         self._valid_until = 0.0 if standing.lost else sent + validity(lease)
+        if standing is Standing.CANCELLED and self.on_cancel is not None:
+            self.on_cancel()
 
     def alive(self) -> bool:
         """Say whether the body can still come to its end."""

@@ -15,13 +15,17 @@ __all__ = ["Conclusion", "Result", "completion", "granted", "unsent"]
 
 
 class Result(NamedTuple):
-    """A body's outcome in bytes, ready to be recorded; `ttl` and `stale` are seconds."""
+    """A body's outcome in bytes, ready to be recorded.
+
+    `ttl` and `stale` are seconds, `length` is the number of chunks of a sequence.
+    """
 
     kind: Kind
     codec: str
     body: bytes
     ttl: float
     stale: float
+    length: int = 0
 
 
 class Conclusion(NamedTuple):
@@ -59,6 +63,7 @@ def completion(execution: Execution, result: Result) -> Completion:
         ttl=round(result.ttl * 1000),
         stale=round(result.stale * 1000),
         heal=execution.valid(),
+        length=result.length,
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..stores.base import Caller, Store
     from .call import Call
     from .colour import Frame
+    from .feeds import Feeds
     from .flights import Flight, Flights
     from .lease import Keeper
 
@@ -26,6 +27,7 @@ class Wiring:
         store: A face that serves this colour.
         frame: The colour.
         flights: This process's flights, shared by both colours.
+        feeds: This process's feeds, likewise.
         keeper: Who renews the claims.
         parting: A face that serves a plain thread, to give claims back with; None if there is none.
         timed: The same store, telling telemetry how long its verbs take.
@@ -34,6 +36,7 @@ class Wiring:
     store: Store
     frame: Frame
     flights: Flights
+    feeds: Feeds
     keeper: Keeper
     parting: Store | None
     timed: Store = field(init=False)

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
         PINNED,
         PINNED_AT,
         BoundedStoreContract,
+        ClockedSequenceStoreContract,
         ClockedStoreContract,
         PinnedStoreContract,
+        SequenceStoreContract,
         StoreContract,
     )
     from .faults import FaultyStore
@@ -21,11 +23,13 @@ __all__ = [
     "PINNED",
     "PINNED_AT",
     "BoundedStoreContract",
+    "ClockedSequenceStoreContract",
     "ClockedStoreContract",
     "FakeClock",
     "FaultyStore",
     "PinnedStoreContract",
     "ReplayCheck",
+    "SequenceStoreContract",
     "StoreContract",
     "faults",
 ]

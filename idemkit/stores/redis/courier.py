@@ -133,7 +133,7 @@ def store_error(error: Exception) -> StoreError:
     """Return what to raise for what the client library raised."""
     text = str(error) or type(error).__name__
     if isinstance(error, OutOfMemoryError):
-        return StoreFullError("the Redis server is out of memory and takes no new claims")
+        return StoreFullError("the Redis server is out of memory: no new claims, no chunks")
     if text.startswith("IDEMFORMAT "):
         version = text.partition(" ")[2]
         return StoreVersionError(

@@ -18,7 +18,19 @@ from .wire import packed, packed_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ...protocol import Beat, Claim, Completion, Decision, Durability, Record, Standing, Step
+    from ...protocol import (
+        Append,
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Durability,
+        Page,
+        Read,
+        Record,
+        Standing,
+        Step,
+    )
     from ..base import Caller
 
 __all__ = ["RedisStore"]
@@ -49,6 +61,7 @@ class RedisStore(Store):
 
     name = "redis"
     colour: Colour = "any"
+    sequences = True
 
     def __init__(
         self,
@@ -95,11 +108,11 @@ class RedisStore(Store):
         durability = command.terms.durability
         if durability != "default":
             return await self._claim_durably(address, command, self._ack_commands[durability])
-        arguments = wire.claim_arguments(*self._keys(address), self._now(), command)
+        arguments = wire.claim_arguments(self._keys(address), self._now(), command)
         return wire.read_decision(await courier.ask(self._port, wire.CLAIM, arguments))
 
     async def _claim_durably(self, address: str, command: Claim, acks: bytes) -> Decision:
-        arguments = wire.claim_arguments(*self._keys(address), self._now(), command)
+        arguments = wire.claim_arguments(self._keys(address), self._now(), command)
         reply, copies = await courier.ask_each(self._port, wire.CLAIM, [arguments], then=acks)
         decision = wire.read_decision(reply)
         if isinstance(decision, Acquired) and not _acknowledged(copies):
@@ -115,6 +128,26 @@ class RedisStore(Store):
         arguments = wire.step_arguments(self._keys(address), self._now(), command)
         script = wire.STEP.taking(2 * len(command.entries))
         return wire.read_standing(await courier.ask(self._port, script, arguments))
+
+    async def append(self, address: str, command: Append, /) -> Standing:
+        """Write chunks down, in one round trip, and ring the doorbell.
+
+        Raises:
+            StoreFullError: The server is out of memory; nothing was appended.
+        """
+        arguments = wire.append_arguments(self._all_keys(address), self._now(), command)
+        script = wire.APPEND.taking(len(command.chunks))
+        return wire.read_standing(await courier.ask(self._port, script, arguments))
+
+    async def read(self, address: str, command: Read, /) -> Page:
+        """Return what there is of a sequence after a reader's last chunk, in one round trip."""
+        arguments = wire.page_arguments(self._keys(address), self._now(), command)
+        return wire.read_page(await courier.ask(self._port, wire.READ, arguments))
+
+    async def cancel(self, address: str, /) -> bool:
+        """Ask whoever runs to stop, and ring the doorbell."""
+        arguments = packed_words(*self._all_keys(address), self._now())
+        return bool(await courier.ask(self._port, wire.CANCEL, arguments))
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Record an outcome and ring the doorbell."""
@@ -160,12 +193,12 @@ class RedisStore(Store):
         for part in (self._sync, self._async, self._beats, self._hub):
             part.after_fork()
 
-    def _keys(self, address: str) -> tuple[bytes, bytes]:
-        """Return the names of the record and of the journal."""
+    def _keys(self, address: str) -> tuple[bytes, bytes, bytes]:
+        """Return the names of the record, of the journal and of the stream of chunks."""
         stem = b"%b:{%b}:" % (self._prefix, address.encode())
-        return stem + b"r", stem + b"j"
+        return stem + b"r", stem + b"j", stem + b"s"
 
-    def _all_keys(self, address: str) -> tuple[bytes, bytes, bytes]:
+    def _all_keys(self, address: str) -> tuple[bytes, bytes, bytes, bytes]:
         return *self._keys(address), self._channel(address)
 
     def _channel(self, address: str) -> bytes:

@@ -16,11 +16,13 @@ from ...protocol import (
     Entry,
     InDoubt,
     Kind,
+    Page,
     Poisoned,
     Record,
     Recorded,
     Reused,
     Running,
+    Situation,
     Standing,
     State,
 )
@@ -28,23 +30,40 @@ from ...protocol import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...protocol import Beat, Claim, Completion, Decision, Grant, Release, Step, Terms
+    from ...protocol import (
+        Append,
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Grant,
+        Read,
+        Release,
+        Step,
+        Terms,
+    )
 
 __all__ = [
+    "APPEND",
     "BEAT",
+    "CANCEL",
     "CLAIM",
     "COMPLETE",
     "FORGET",
     "PEEK",
+    "READ",
     "RELEASE",
     "STEP",
     "Script",
+    "append_arguments",
     "beat_arguments",
     "claim_arguments",
     "completion_arguments",
     "packed",
     "packed_words",
+    "page_arguments",
     "read_decision",
+    "read_page",
     "read_record",
     "read_standing",
     "release_arguments",
@@ -112,26 +131,33 @@ def _command_head(command: bytes, script: bytes, keys: int, arguments: int) -> b
     return b"*%d\r\n%b" % (len(words) + keys + arguments, packed_words(*words))
 
 
-CLAIM: Final = Script("claim", keys=2, arguments=7)
-BEAT: Final = Script("beat", keys=2, arguments=9, after="renew")
-STEP: Final = Script("step", keys=2, arguments=9, after="renew")
-COMPLETE: Final = Script("complete", keys=3, arguments=13)
-RELEASE: Final = Script("release", keys=3, arguments=6)
-FORGET: Final = Script("forget", keys=3, arguments=2)
-PEEK: Final = Script("peek", keys=2, arguments=1)
+CLAIM: Final = Script("claim", keys=3, arguments=7)
+BEAT: Final = Script("beat", keys=3, arguments=9, after="renew")
+STEP: Final = Script("step", keys=3, arguments=9, after="renew")
+APPEND: Final = Script("append", keys=4, arguments=10, after="renew")
+CANCEL: Final = Script("cancel", keys=4, arguments=1)
+COMPLETE: Final = Script("complete", keys=4, arguments=14)
+RELEASE: Final = Script("release", keys=4, arguments=6)
+FORGET: Final = Script("forget", keys=4, arguments=2)
+PEEK: Final = Script("peek", keys=3, arguments=1)
+READ: Final = Script("read", keys=3, arguments=5)
 
 _FLAGS: Final = (b"0", b"1")
+_SIX_WORDS: Final = b"$%d\r\n%b\r\n" * 6 + b"%b"
 
 
-def claim_arguments(record: bytes, journal: bytes, now: bytes, command: Claim) -> bytes:
+def claim_arguments(keys: tuple[bytes, bytes, bytes], now: bytes, command: Claim) -> bytes:
     """Return the keys and arguments of `CLAIM`, packed."""
+    record, journal, stream = keys
     token, fingerprint = command.token, command.fingerprint
     # Every call passes here: one formatting is half the price of one per word.
-    return b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (
+    return _SIX_WORDS % (
         len(record),
         record,
         len(journal),
         journal,
+        len(stream),
+        stream,
         len(now),
         now,
         len(token),
@@ -152,7 +178,7 @@ def _packed_terms(terms: Terms) -> bytes:
     )
 
 
-def beat_arguments(keys: Sequence[bytes], now: bytes, beat: Beat | Step) -> bytes:
+def beat_arguments(keys: Sequence[bytes], now: bytes, beat: Beat | Step | Append) -> bytes:
     """Return the keys and arguments of `BEAT`, packed."""
     return packed_words(*keys, now, *_grant_words(beat.grant), _FLAGS[beat.heal])
 
@@ -168,6 +194,17 @@ def _entry_text(entry: Entry) -> bytes:
     return b"%b\n%b" % (head, entry.body or b"")
 
 
+def append_arguments(keys: Sequence[bytes], now: bytes, command: Append) -> bytes:
+    """Return the keys and arguments of `APPEND`, packed: one more for each chunk."""
+    words = packed_words(b"%d" % command.first, *command.chunks)
+    return beat_arguments(keys, now, command) + words
+
+
+def page_arguments(keys: Sequence[bytes], now: bytes, command: Read) -> bytes:
+    """Return the keys and arguments of `READ`, packed."""
+    return packed_words(*keys, now, *[b"%d" % number for number in command])
+
+
 def completion_arguments(keys: Sequence[bytes], now: bytes, command: Completion) -> bytes:
     """Return the keys and arguments of `COMPLETE`, packed."""
     return packed_words(
@@ -179,6 +216,7 @@ def completion_arguments(keys: Sequence[bytes], now: bytes, command: Completion)
         command.body,
         b"%d" % command.ttl,
         b"%d" % command.stale,
+        b"%d" % command.length,
     )
 
 
@@ -218,11 +256,12 @@ _STATES: Final = {
     b"D": State.DONE,
     b"X": State.FORGOTTEN,
 }
+_SITUATIONS: Final = {situation.value.encode(): situation for situation in Situation}
 _STANDINGS: Final = {standing.value.encode(): standing for standing in Standing}
 
 
 def read_standing(reply: bytes) -> Standing:
-    """Return what `BEAT`, `STEP`, `COMPLETE` or `RELEASE` answered."""
+    """Return what `BEAT`, `STEP`, `APPEND`, `COMPLETE` or `RELEASE` answered."""
     return _STANDINGS[reply]
 
 
@@ -297,6 +336,8 @@ def read_record(reply: Any) -> tuple[Record, int] | None:
         recorded=_recorded(fields) if b"ov" in fields else None,
         error=fields.get(b"er", b"").decode(),
         journal=_read_journal(journal),
+        length=int(fields.get(b"sq", 0)),
+        cancelled=b"cx" in fields,
     )
     return record, int(now)
 
@@ -304,3 +345,20 @@ def read_record(reply: Any) -> tuple[Record, int] | None:
 def _recorded(fields: dict[bytes, bytes]) -> Recorded:
     names = (b"oa", b"oc", b"of", b"og", b"oh", b"ov")
     return _read_outcome(b"\n".join([fields[name] for name in names]))
+
+
+def read_page(reply: Any) -> Page:
+    """Return what `READ` answered: the call in lines, its outcome or nothing, and the chunks."""
+    if reply is None:
+        return Page(Situation.ABSENT, 0, 0, 0)
+    seen, outcome, chunks = reply
+    situation, epoch, length, left, error = seen.split(b"\n", 4)
+    return Page(
+        _SITUATIONS[situation],
+        int(epoch),
+        int(length),
+        int(left),
+        error.decode(),
+        _read_outcome(outcome) if outcome else None,
+        tuple(chunks),
+    )

@@ -19,12 +19,15 @@ pytest.register_assert_rewrite(*(f"{__name__}.{part.name}" for part in iter_modu
 from .bounded import BoundedStoreContract  # noqa: E402 - see above
 from .contracts import ClockedStoreContract, StoreContract  # noqa: E402
 from .pinned import PINNED, PINNED_AT, PinnedStoreContract  # noqa: E402
+from .sequences import ClockedSequenceStoreContract, SequenceStoreContract  # noqa: E402
 
 __all__ = [
     "PINNED",
     "PINNED_AT",
     "BoundedStoreContract",
+    "ClockedSequenceStoreContract",
     "ClockedStoreContract",
     "PinnedStoreContract",
+    "SequenceStoreContract",
     "StoreContract",
 ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from idemkit.protocol import (
     Acquired,
+    Append,
     Beat,
     Claim,
     Completion,
@@ -61,6 +62,11 @@ def note(name: str = "embed#0", body: bytes | None = BODY, *, codec: str = "plai
 def step(owned: Grant, *entries: Entry, heal: bool = True) -> Step:
     """Return what writes into a journal."""
     return Step(owned, entries, heal)
+
+
+def append(owned: Grant, *chunks: bytes, first: int = 1, heal: bool = True) -> Append:
+    """Return what appends chunks to a sequence."""
+    return Append(owned, first, chunks, heal)
 
 
 def release(owned: Grant, **more: Any) -> Release:

@@ -8,16 +8,28 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...core.colour import drive, pair
-from ...protocol import Acquired, Done
-from .commands import BODY, OTHER, TOKEN, beat, claim, completion, grant, note, release, step
+from ...protocol import Acquired, Done, Read
+from .commands import (
+    BODY,
+    OTHER,
+    TOKEN,
+    append,
+    beat,
+    claim,
+    completion,
+    grant,
+    note,
+    release,
+    step,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ...protocol import Decision, Entry, Grant, Record, Standing
+    from ...protocol import Decision, Entry, Grant, Page, Record, Standing
     from ...stores import Caller, Store
 
-__all__ = ["PATIENCE", "Door", "Doorbell", "done", "journal"]
+__all__ = ["PATIENCE", "Door", "Doorbell", "done", "journal", "written"]
 
 PATIENCE: Final = 10.0
 """Seconds within which a doorbell must ring; far more than any store needs."""
@@ -96,6 +108,19 @@ class Door:
         command = step(owned, *entries, heal=heal)
         return cast("Standing", self.run(self.store.step(at, command)))
 
+    def append(self, owned: Grant, *chunks: bytes, at: str = "a", **more: Any) -> Standing:
+        """Append chunks; `more` are the number of the first, and whether to heal."""
+        command = append(owned, *chunks, **more)
+        return cast("Standing", self.run(self.store.append(at, command)))
+
+    def read(self, *, at: str = "a", **more: Any) -> Page:
+        """Read a page; `more` is what to ask for."""
+        return cast("Page", self.run(self.store.read(at, Read(**more))))
+
+    def cancel(self, *, at: str = "a") -> bool:
+        """Ask whoever runs to stop."""
+        return cast("bool", self.run(self.store.cancel(at)))
+
     def release(self, owned: Grant, *, at: str = "a", **more: Any) -> Standing:
         """Release."""
         return cast("Standing", self.run(self.store.release(at, release(owned, **more))))
@@ -109,9 +134,9 @@ class Door:
         return self.store.beat([(at, beat(owned, heal=heal))])[0]
 
     def write(self, verb: str, owned: Grant) -> Standing:
-        """Send what an owner sends: ``"beat"``, ``"complete"``, ``"release"`` or ``"step"``."""
-        more = (note(),) if verb == "step" else ()
-        standing: Standing = getattr(self, verb)(owned, *more)
+        """Send what an owner sends: a beat, step, append, completion or release, by its name."""
+        more: dict[str, tuple[object, ...]] = {"step": (note(),), "append": (b"late",)}
+        standing: Standing = getattr(self, verb)(owned, *more.get(verb, ()))
         return standing
 
     def peek(self, *, at: str = "a") -> tuple[Record, int] | None:
@@ -137,6 +162,13 @@ def journal(door: Door) -> tuple[Entry, ...]:
     decision = door.claim(OTHER)
     assert isinstance(decision, Acquired), decision
     return decision.journal
+
+
+def written(door: Door, *, at: str = "a") -> tuple[bytes, ...]:
+    """Return the chunks of the latest owner, which must be as many as the record says."""
+    page = door.read(at=at, room=1 << 30)
+    assert page.length == len(page.chunks), page
+    return page.chunks
 
 
 def done(door: Door) -> Done:

@@ -1,3 +1,5 @@
 #!lua flags=allow-oom
-if jn then redis.call('PEXPIRE', KEYS[2], ARGV[8]) end
-return answer
+renew()
+if jn then keep(KEYS[2]) end
+if sq then keep(KEYS[3]) end
+return cx and 'cancelled' or answer

@@ -1,16 +1,10 @@
--- KEYS: record journal
 -- ARGV: now token fingerprint lease retention take_over max_attempts
 -- No shebang: a script that is not flagged reads even when memory is out, so replays go on.
 local token, fingerprint = ARGV[2], ARGV[3]
 
 -- First, for most claims are replays.
 if situation == 'done' and fp == fingerprint then
-  return 'D\n' .. whole(of - now) .. '\n' ..
-    oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
-end
-
-local function outcome()
-  return '\n' .. oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
+  return 'D\n' .. whole(of - now) .. '\n' .. outcome()
 end
 
 -- With the journal, where there is one.
@@ -31,12 +25,15 @@ local function take(epoch, attempt, abandoned, stale)
     redis.call('DEL', KEYS[2])
     jn = false
   end
+  if sq then redis.call('UNLINK', KEYS[3]) end
   local answer = 'A\n' .. epoch .. '\n' .. attempt .. '\n' .. abandoned
   if stale then
-    redis.call('HDEL', KEYS[1], 'er')
-    return granted(answer .. outcome())
+    redis.call('HDEL', KEYS[1], 'er', 'sq', 'cx')
+    return granted(answer .. '\n' .. outcome())
   end
-  if st then redis.call('HDEL', KEYS[1], 'er', 'oa', 'oc', 'of', 'og', 'oh', 'ov') end
+  if st then
+    redis.call('HDEL', KEYS[1], 'er', 'sq', 'cx', 'oa', 'oc', 'of', 'og', 'oh', 'ov')
+  end
   return granted(answer)
 end
 
@@ -45,13 +42,16 @@ if situation ~= 'stale' and situation ~= 'forgotten' and fp ~= fingerprint then
   return 'U\n' .. st
 end
 
-local stale = og and now < tonumber(og)
+-- A sequence does not stand in: its chunks go when the next owner comes.
+local stale = og and now < tonumber(og) and not is_kind('sequence', oh)
 if situation == 'running' or situation == 'abandoned' then
   if tk == token then
     -- Not HSET first: the owner must learn that it owns even when memory is out.
     redis.call('PEXPIRE', KEYS[1], ARGV[5])
     redis.call('HSET', KEYS[1], 'lx', whole(now + ARGV[4]), 'xp', whole(now + ARGV[5]))
-    return granted('A\n' .. ep .. '\n' .. at .. '\n' .. ab .. (stale and outcome() or ''))
+    if sq then redis.call('PEXPIRE', KEYS[3], ARGV[5]) end
+    local answer = 'A\n' .. ep .. '\n' .. at .. '\n' .. ab
+    return granted(stale and answer .. '\n' .. outcome() or answer)
   end
   if situation == 'running' then return 'W\n' .. ep .. '\n' .. whole(lx - now) end
   if ARGV[6] ~= '1' then return 'I\n' .. at .. '\n' .. whole(now - lx) end

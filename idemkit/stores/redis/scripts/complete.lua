@@ -1,27 +1,34 @@
 #!lua flags=allow-oom
--- KEYS: record journal channel
--- ARGV: now token fingerprint epoch attempt abandoned lease retention heal head body ttl stale
-local answer = 'held'
+-- ARGV: now token fingerprint epoch attempt abandoned lease retention heal head body ttl stale length
+local answer, head, body = 'held', ARGV[10], ARGV[11]
 if situation == 'absent' then
   if ARGV[9] ~= '1' then return 'gone' end
-  redis.call('DEL', KEYS[1], KEYS[2])
+  redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
   redis.call('HSET', KEYS[1], 'fv', '1', 'tk', ARGV[2], 'fp', ARGV[3], 'ep', ARGV[4],
     'at', ARGV[5], 'ab', ARGV[6], 'lx', whole(now + ARGV[7]))
-  at, jn, answer = ARGV[5], false, 'healed'
+  at, jn, sq, cx, answer = ARGV[5], false, false, false, 'healed'
 elseif tk ~= ARGV[2] or st == 'F' then
   return standing_of_loser()
 elseif st == 'D' then
   return 'repeated'
 end
 
+if is_kind('sequence', head) and ARGV[14] ~= (sq or '0') then
+  head, body = string.gsub(head, 'sequence', 'incomplete', 1), ''
+end
+
 local fresh_until = now + ARGV[12]
 local gone_at = fresh_until + ARGV[13]
 redis.call('HSET', KEYS[1], 'st', 'D', 'xp', whole(gone_at), 'oa', at, 'oc', whole(now),
-  'of', whole(fresh_until), 'og', whole(gone_at), 'oh', ARGV[10], 'ov', ARGV[11])
+  'of', whole(fresh_until), 'og', whole(gone_at), 'oh', head, 'ov', body)
 redis.call('PEXPIRE', KEYS[1], whole(gone_at - now))
-if jn then
-  redis.call('HDEL', KEYS[1], 'jn')
-  redis.call('DEL', KEYS[2])
+if jn then redis.call('UNLINK', KEYS[2]) end
+if sq and (is_kind('sequence', head) or is_kind('error', head)) then
+  redis.call('PEXPIRE', KEYS[3], whole(gone_at - now))
+elseif sq then
+  redis.call('UNLINK', KEYS[3])
+  redis.call('HDEL', KEYS[1], 'sq')
 end
-redis.call('PUBLISH', KEYS[3], 'D')
+if jn or cx then redis.call('HDEL', KEYS[1], 'jn', 'cx') end
+redis.call('PUBLISH', KEYS[4], 'D')
 return answer

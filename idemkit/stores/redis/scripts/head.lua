@@ -1,4 +1,5 @@
--- Begins every script. ARGV[1] is the time in milliseconds, or '' for the server's own clock.
+-- Begins every script. KEYS: record journal stream, then the channel where there is a bell to ring.
+-- ARGV[1] is the time in milliseconds, or '' for the server's own clock.
 local now
 if ARGV[1] == '' then
   local time = redis.call('TIME')
@@ -7,13 +8,15 @@ else
   now = tonumber(ARGV[1])
 end
 
-local fv, st, tk, fp, ep, at, ab, lx, xp, jn, oa, oc, of, og, oh, ov = unpack(redis.call('HMGET',
-  KEYS[1], 'fv', 'st', 'tk', 'fp', 'ep', 'at', 'ab', 'lx', 'xp', 'jn', 'oa', 'oc', 'of', 'og', 'oh',
-  'ov'))
+local fv, st, tk, fp, ep, at, ab, lx, xp, jn, sq, cx, oa, oc, of, og, oh, ov = unpack(
+  redis.call('HMGET', KEYS[1], 'fv', 'st', 'tk', 'fp', 'ep', 'at', 'ab', 'lx', 'xp', 'jn', 'sq', 'cx',
+    'oa', 'oc', 'of', 'og', 'oh', 'ov'))
 -- jn, the number of steps, is there if the call has a journal, the hash that KEYS[2] names: 'e' and
 -- a step's name -> its entry, and a step's place, from 0 -> its name. Most calls have none, and then
 -- nobody looks. It is no format of its own: to an older release, which writes no steps, it is a
 -- field that it never asks for, and a journal that such a release leaves behind expires by itself.
+-- The same holds of sq, the number of chunks in the stream that KEYS[3] names, their ids
+-- <epoch>-<number>, and of cx, which is there if the owner has been asked to stop.
 if fv and fv ~= '1' then return redis.error_reply('IDEMFORMAT ' .. fv) end
 
 local situation
@@ -25,6 +28,13 @@ else situation = 'forgotten' end
 
 -- What Lua itself makes of a number has an exponent from 1e14 on.
 local function whole(number) return string.format('%.0f', number) end
+
+local function outcome()
+  return oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
+end
+
+-- An outcome's head is a list in JSON, and its kind comes first.
+local function is_kind(kind, head) return string.find(head, '["' .. kind .. '"', 1, true) == 1 end
 
 local function standing_of_loser()
   if situation == 'absent' then return 'gone' end

@@ -1,5 +1,4 @@
 #!lua flags=allow-oom
--- KEYS: record journal channel
 -- ARGV: now token in_doubt error retention_failed retention
 if situation == 'absent' or tk ~= ARGV[2] or st == 'D' then return standing_of_loser() end
 if st == 'F' then return 'repeated' end
@@ -15,5 +14,6 @@ end
 redis.call('HSET', KEYS[1], 'lx', whole(now), 'xp', whole(expires_at), 'er', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], whole(expires_at - now))
 if jn then redis.call('PEXPIRE', KEYS[2], whole(expires_at - now)) end
-redis.call('PUBLISH', KEYS[3], 'F')
+if sq then redis.call('PEXPIRE', KEYS[3], whole(expires_at - now)) end
+redis.call('PUBLISH', KEYS[4], 'F')
 return 'held'

@@ -8,6 +8,7 @@ for i = 10, #ARGV, 2 do
     count = count + 1
   end
 end
-redis.call('HSET', KEYS[1], 'jn', count)
-redis.call('PEXPIRE', KEYS[2], ARGV[8])
+renew('jn', count)
+keep(KEYS[2])
+if sq then keep(KEYS[3]) end
 return answer

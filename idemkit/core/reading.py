@@ -1,0 +1,181 @@
+"""Read a sequence from a cursor on: what is recorded, and then live, to its end.
+
+The end is where the record says that it is done and as many chunks have been read as were
+recorded. Everything else that ends a sequence raises, within a lease, and nothing is ever spliced
+together from two owners' sequences.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Final, assert_never
+
+from ..errors import StoreUnavailableError, StreamGapError, StreamInterruptedError
+from ..protocol import PAGE_CHUNKS, Kind, Page, Read, Situation, doorbell_patience, retry_delay
+from .doorbell import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..protocol import Recorded
+    from .call import Call
+    from .feeds import Feed
+    from .wiring import Wiring
+
+__all__ = ["Reader"]
+
+_INTERRUPTED: Final = {
+    Situation.ABSENT: "the record of {} is not there any more",
+    Situation.ABANDONED: "the process that ran {} is gone",
+    Situation.FORGOTTEN: "the key of {} was forgotten",
+}
+
+
+class Reader:
+    """Read one owner's sequence, from after a number to its end.
+
+    Enter it, and leave it when nobody reads on.
+
+    Args:
+        call: Whose it is.
+        wiring: The store, the colour, and what this process shares.
+        feed: What this process has of it; left by whoever made it.
+        lease: Seconds after which an owner that has fallen silent is asked after.
+        after: The number of the last chunk that is not wanted.
+        opened: Raises a recorded error or a word on why a result was not kept.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        wiring: Wiring,
+        feed: Feed,
+        *,
+        lease: float,
+        after: int = 0,
+        opened: Callable[[Recorded], object],
+    ) -> None:
+        self.feed = feed
+        self.number: int = after
+        self.bell = wiring.frame.bell()
+        self._call = call
+        self._wiring = wiring
+        self._lease = lease
+        self._opened = opened
+
+    async def next(self) -> Sequence[bytes]:
+        """Return the next chunks that are there, waiting for the first of them; none at the end.
+
+        Raises:
+            StreamGapError: Chunks are missing.
+            StreamInterruptedError: The owner failed or vanished, or another took its place.
+            ResultUnavailableError: The sequence was not kept.
+            StoreUnavailableError: The store does not answer.
+        """
+        while True:
+            end = self.feed.end  # before the look at the chunks, which all come before it
+            chunks = self.feed.after(self.number, PAGE_CHUNKS)
+            if chunks is None:
+                chunks = await self._behind()
+            if chunks:
+                self.number += len(chunks)
+                return chunks
+            if end is not None:
+                if end.error is not None:
+                    raise end.error
+                return ()
+            if self._ended(self.feed.page):
+                return ()
+            await self._wait()
+
+    async def _behind(self) -> list[bytes]:
+        """Fetch what the others here have read already."""
+        page = await self._ask(self.number)
+        if not page.chunks:
+            self._ended(page)
+            raise self._gap()
+        return list(page.chunks)
+
+    async def _wait(self) -> None:
+        left = self.feed.look_at - time.monotonic()
+        if left <= 0 and self.feed.begin_fetch():
+            await self._look()
+        elif not await self.bell.wait(min(left, self._lease) if left > 0 else self._lease):
+            self.feed.look_at = 0.0  # silence for so long must have a reason
+
+    async def _look(self) -> None:
+        """Ask the store, for all readers here."""
+        page, look_at = None, 0.0
+        try:
+            page = await self._ask(self.feed.length)
+            self.feed.extend(self.feed.length + 1, page.chunks)
+            if page.length <= self.feed.length or page.epoch != self.feed.epoch:
+                look_at = time.monotonic() + self._nap(page)
+        except StoreUnavailableError:
+            if not self.feed.live:
+                raise
+            look_at = time.monotonic() + self._lease
+        finally:
+            self.feed.end_fetch(page, look_at)
+
+    def _nap(self, page: Page) -> float:
+        left = page.left or round(self._lease * 1000)
+        return doorbell_patience(left, random.random())  # noqa: S311 - jitter, not secrecy
+
+    async def _ask(self, after: int) -> Page:
+        command, patience, attempt = Read(self.feed.epoch, after), Patience(self._lease), 0
+        while True:
+            try:
+                page = await self._wiring.store.read(self._call.address, command)
+            except StoreUnavailableError:
+                if patience.over or self.feed.live:  # who is fed from here does not need it
+                    raise
+                await self._wiring.frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
+                attempt += 1
+            else:
+                break
+        if page.epoch == self.feed.epoch and page.length > after and not page.chunks:
+            raise self._gap()
+        return page
+
+    def _ended(self, page: Page | None) -> bool:
+        """Say whether a page tells that nothing more will come after our number.
+
+        Raises:
+            StreamInterruptedError: It will not, and there should have been more.
+        """
+        if page is None or self.feed.live:
+            return False
+        if page.epoch not in (0, self.feed.epoch):
+            raise self._interrupted("another attempt of {} has begun")
+        if self.number < page.length:
+            return False
+        match page.situation:
+            case Situation.RUNNING:
+                return False
+            case Situation.DONE | Situation.STALE:
+                return self._whole(page)
+            case Situation.FAILED:
+                raise self._interrupted(f"{{}} failed with {page.error}")
+            case Situation.ABSENT | Situation.ABANDONED | Situation.FORGOTTEN:
+                raise self._interrupted(_INTERRUPTED[page.situation])
+            case _:
+                assert_never(page.situation)
+
+    def _whole(self, page: Page) -> bool:
+        if page.recorded is None or page.recorded.kind is Kind.SEQUENCE:
+            return True
+        self._opened(page.recorded)
+        return True
+
+    def _interrupted(self, why: str) -> StreamInterruptedError:
+        message = f"{why.format(self._call.operation)}; {self.number} items had come: call it again"
+        return StreamInterruptedError(message, key=self._call.key)
+
+    def _gap(self) -> StreamGapError:
+        message = (
+            f"the store has lost items of {self._call.operation} after the {self.number}th; call "
+            ".forget() to let it run again"
+        )
+        return StreamGapError(message, key=self._call.key)
