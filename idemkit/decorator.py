@@ -11,6 +11,7 @@ from .core.policy import Policy, seconds
 from .guards import AsyncGuard, Guard, Guarded, SyncGuard
 from .operation import Configuration, Names, checked_codec, default
 from .options import Options, check_hooks, checked_name, listed, refuse_unknown, settings_of
+from .stream_guards import AsyncStreamGuard, SyncStreamGuard
 from .surfaces import function_surface, method_surface
 
 if TYPE_CHECKING:
@@ -83,13 +84,13 @@ def decorate(
     """Guard `function` with `configuration`, or with whatever is the default at each call."""
     body, binding = _opened(function)
     inner, bound_to = _inner(body)
-    asynchronous = _is_async(inner)
-    guarded = _guarded(body, inner, options, asynchronous=asynchronous, bound_to=bound_to)
+    kind = _guard_of(inner)
+    guarded = _guarded(body, inner, options, asynchronous=kind.caller == "async", bound_to=bound_to)
     original = inspect.unwrap(inner)
     if "name" not in options and isinstance(original, FunctionType):
         names.register(guarded.name, original)
     in_force = default if configuration is None else (lambda: configuration)
-    guard: Guard = (AsyncGuard if asynchronous else SyncGuard)(guarded, in_force)
+    guard = kind(guarded, in_force)
     if configuration is not None:
         guard.bound()  # is the store one for functions of this colour?
     if binding is None:
@@ -152,14 +153,12 @@ def _inner(function: Any) -> tuple[Any, Receiver | None]:
     return function.__func__, "class" if isinstance(function.__self__, type) else "instance"
 
 
-def _is_async(function: Any) -> bool:
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        message = (
-            f"{function.__qualname__} is a generator function, and streams of items cannot be "
-            "recorded yet; return a list instead"
-        )
-        raise TypeError(message)
-    return inspect.iscoroutinefunction(function)
+def _guard_of(function: Any) -> type[Guard]:
+    if inspect.isasyncgenfunction(function):
+        return AsyncStreamGuard
+    if inspect.isgeneratorfunction(function):
+        return SyncStreamGuard
+    return AsyncGuard if inspect.iscoroutinefunction(function) else SyncGuard
 
 
 def _guarded(
@@ -187,6 +186,7 @@ def _guarded(
         effects=listed("effects", options),
         attributes=options.get("attributes"),
         bound_to=bound_to,
+        on_disconnect=options.get("on_disconnect", "continue"),
     )
     guarded.identifier("", bound_to)  # refuse names that are no parameters here
     return guarded

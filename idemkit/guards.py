@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .core.keys import Receiver, Selection
     from .core.policy import Policy
     from .operation import Configuration
+    from .options import OnDisconnect
     from .stores.base import Caller
 
 __all__ = ["AsyncGuard", "Guard", "Guarded", "SyncGuard"]
@@ -51,6 +52,7 @@ class Guarded:
         effects: Called with the result after success.
         attributes: Says on the same arguments what telemetry should add.
         bound_to: What the function is bound to already, where it came as a bound method.
+        on_disconnect: Whether a generator goes on when its last reader has left.
     """
 
     function: Callable[..., Any]
@@ -65,6 +67,7 @@ class Guarded:
     effects: Sequence[Callable[[Any], Any]] = ()
     attributes: Callable[..., Mapping[str, Any] | None] | None = None
     bound_to: Receiver | None = None
+    on_disconnect: OnDisconnect = "continue"
 
     def identifier(self, namespace: str, receiver: Receiver | None) -> Identifier:
         """Return what tells this function's keys in a namespace."""

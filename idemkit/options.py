@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from .core.policy import SETTINGS
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .protocol import Durability
 
 __all__ = [
+    "OnDisconnect",
     "Options",
     "Settings",
     "check_hooks",
@@ -24,6 +25,9 @@ __all__ = [
     "refuse_unknown",
     "settings_of",
 ]
+
+
+OnDisconnect: TypeAlias = Literal["continue", "cancel"]
 
 
 class Settings(TypedDict, total=False):
@@ -85,6 +89,8 @@ class Options(Settings, total=False):
     """Called with the result after success, for the execution only; one that raises fails it."""
     codec: Codec | None
     """How results become bytes; default: exactly, guided by the return annotation."""
+    on_disconnect: OnDisconnect
+    """Of a generator whose last reader has left: ``"continue"`` to its end, or ``"cancel"``."""
     attributes: Callable[..., Mapping[str, Any] | None] | None
     """Called with the arguments when telemetry is on; returns attributes to add."""
 

@@ -130,7 +130,8 @@ def function_surface(guard: Guard, named: Callable[..., Any]) -> Any:
 
     It goes by the name and docstring of `named`.
     """
-    surface = _async_function(guard) if guard.caller == "async" else _spread(guard.call)
+    awaited = inspect.iscoroutinefunction(guard.call)
+    surface = _async_function(guard) if awaited else _spread(guard.call)
     for name in ("key", "outcome", "peek", "forget"):
         setattr(surface, name, _spread(getattr(guard, name)))
     return _dressed(surface, guard, named)
@@ -139,7 +140,7 @@ def function_surface(guard: Guard, named: Callable[..., Any]) -> Any:
 def method_surface(guard: Guard, named: Callable[..., Any], binding: Binding) -> Any:
     """Return a descriptor around `guard`, which sees what it is called on."""
     first = next(iter(inspect.signature(named).parameters), "")
-    if guard.caller == "sync":
+    if not inspect.iscoroutinefunction(guard.call):
         return _dressed(_Method(guard, binding, first=first), guard, named)
     surface = _mark(_AsyncMethod(guard, binding, first=first))
     vars(surface).update({name: getattr(named, name, None) for name in _CODE})

@@ -130,8 +130,12 @@ class Frame(Protocol):
         """Run to the end even if the caller is cancelled meanwhile; then let that go on."""
         ...
 
-    def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        """Run it beside the caller, to its end."""
+    def start(self, coroutine: Coroutine[Any, Any, object]) -> Callable[[], None]:
+        """Run it beside the caller; return what asks it, from any thread, to stop."""
+        ...
+
+    async def give_way(self) -> None:
+        """Let others of the same thread go on for a moment."""
         ...
 
 
@@ -152,11 +156,15 @@ class SyncFrame:
         """Run it; nobody can cancel a thread."""
         return await coroutine
 
-    def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        """Run it in a thread, which does not keep the process from ending."""
+    def start(self, coroutine: Coroutine[Any, Any, object]) -> Callable[[], None]:
+        """Run it in a thread, which nobody can stop and which does not keep the process alive."""
         threading.Thread(
             target=drive, args=(coroutine,), name="idemkit-beside", daemon=True
         ).start()
+        return lambda: None
+
+    async def give_way(self) -> None:
+        """Go on: a thread shares with nobody."""
 
 
 class AsyncFrame:
@@ -192,13 +200,26 @@ class AsyncFrame:
             task.exception()  # told to nobody: that we were asked to stop outranks it
         raise cancelled
 
-    def start(self, coroutine: Coroutine[Any, Any, object]) -> None:
+    def start(self, coroutine: Coroutine[Any, Any, object]) -> Callable[[], None]:
         """Run it in a task."""
         import asyncio
 
         task = asyncio.ensure_future(coroutine)
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
+
+        return stop
+
+    async def give_way(self) -> None:
+        """Let the loop go round once."""
+        import asyncio
+
+        await asyncio.sleep(0)
 
 
 _tasks: set[asyncio.Future[object]] = set()

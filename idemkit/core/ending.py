@@ -40,9 +40,11 @@ __all__ = [
     "opened",
     "outcome_of",
     "peeked",
+    "read_item",
     "returned",
     "stand_in",
     "stopped",
+    "unserializable",
     "value_of",
 ]
 
@@ -95,7 +97,7 @@ def _kept_ending(execution: Execution, codec: Codec, value: Any) -> Ending:
         body = codec.encode(value)
     except Exception as error:  # noqa: BLE001 - the codec may be the user's
         tombstone = _result(execution, Kind.UNSERIALIZABLE)
-        return Ending(error=_not_serializable(execution.call, value, error), result=tombstone)
+        return Ending(error=unserializable(execution.call, value, error), result=tombstone)
     if len(body) > execution.policy.max_bytes:
         return Ending(value=value, result=_result(execution, Kind.OVERSIZED))
     return Ending(value=value, result=_result(execution, Kind.VALUE, codec.name, body))
@@ -147,7 +149,8 @@ def _result(execution: Execution, kind: Kind, codec: str = "", body: bytes = b""
     return Result(kind=kind, codec=codec, body=body, ttl=execution.ttl, stale=stale)
 
 
-def _not_serializable(call: Call, value: Any, error: Exception) -> ResultNotSerializableError:
+def unserializable(call: Call, value: Any, error: Exception) -> ResultNotSerializableError:
+    """Return the error for a value that the codec refused with `error`."""
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     failure = ResultNotSerializableError(
         f"the result of {call.operation} ({kind}) cannot be recorded: {error}; the body has run "
@@ -192,6 +195,18 @@ def _decoded(call: Call, recorded: Recorded, codec: Codec) -> Any:
         raise _unreadable(call, f"it was written by codec {recorded.codec!r}, not {codec.name!r}")
     try:
         return codec.decode(recorded.body)
+    except Exception as error:
+        raise _unreadable(call, str(error)) from error
+
+
+def read_item(call: Call, codec: Codec, chunk: bytes) -> Any:
+    """Return an item of a sequence.
+
+    Raises:
+        ResultUnreadableError: The bytes cannot be read here.
+    """
+    try:
+        return codec.decode(chunk)
     except Exception as error:
         raise _unreadable(call, str(error)) from error
 

@@ -18,6 +18,7 @@ from ..protocol import (
     Claim,
     Done,
     Grant,
+    Read,
     Reused,
     Running,
     Situation,
@@ -27,6 +28,9 @@ from . import telemetry
 from .call import Replay, new_token
 from .doorbell import Patience, Turn, claim, take_turn
 from .execution import Execution, refuse_reentry
+from .feeds import Feed
+from .reading import Reader
+from .recording import Recorder
 from .refusals import in_progress, refusal
 from .resolving import resolve
 from .result import granted
@@ -38,9 +42,11 @@ if TYPE_CHECKING:
     from ..protocol import Entry, Recorded
     from ..stores.base import Store
     from .call import Call
+    from .cursors import Cursor
     from .ending import Ending
     from .flights import Flight, Landing
     from .policy import Policy
+    from .reading import Opened
     from .result import Conclusion, Result
     from .wiring import Wiring
 
@@ -56,12 +62,11 @@ Begun: TypeAlias = "Replay | Execution"
 class _Visit:
     """One `begin` on its way: who asks, and, once they wait, how patient they are."""
 
-    __slots__ = ("attach", "call", "command", "patience", "policy", "started")
+    __slots__ = ("call", "command", "patience", "policy", "started")
 
-    def __init__(self, call: Call, policy: Policy, *, attach: bool = False) -> None:
+    def __init__(self, call: Call, policy: Policy) -> None:
         self.call = call
         self.policy = policy
-        self.attach = attach
         self.command = Claim(new_token(), call.fingerprint, policy.terms)
         self.patience: Patience | None = None
         self.started = telemetry.started() if telemetry.active() else None
@@ -130,6 +135,64 @@ class Engine:
         if isinstance(begun, Replay):
             self._tell_replayed(visit.started, begun, visit.waited)
         return begun
+
+    async def attach(self, call: Call, policy: Policy) -> Begun | Running:
+        """Claim `call` as `begin` does, but do not wait for the end of a running duplicate.
+
+        Raises:
+            InProgressError: A duplicate runs, and the policy is to reject.
+        """
+        refuse_reentry(call)
+        visit = _Visit(call, policy)
+        store = self._wiring.store if visit.started is None else self._wiring.timed
+        try:
+            turn = await claim(store, call.address, visit.command, self._wiring.frame)
+        except StoreUnavailableError as error:
+            error.key = call.key
+            if policy.on_store_error == "run":
+                return self._unprotected(visit, None)
+            raise
+        if isinstance(turn.decision, Running) and policy.on_duplicate == "wait":
+            return turn.decision
+        return self._arrive(visit, None, turn)
+
+    async def cancel(self, call: Call) -> bool:
+        """Ask whoever produces the sequence of `call` to stop; say whether anybody runs."""
+        return await self._wiring.store.cancel(call.address)
+
+    def recorder(self, execution: Execution) -> Recorder:
+        """Return what takes down the sequence of an execution."""
+        execution.sequence = True
+        return Recorder(execution, self._wiring)
+
+    def reader(self, call: Call, policy: Policy, place: Cursor, opened: Opened) -> Reader:
+        """Return a reader of what an owner of `call` is producing, from a place on."""
+        watch = self._wiring.store.watch
+        feed = self._wiring.feeds.follow(call.address, place.epoch, place.number, watch)
+        return self._reader(call, policy, feed, place.number, opened)
+
+    def listener(self, call: Call, policy: Policy, feed: Feed, opened: Opened) -> Reader:
+        """Return a reader of what is produced into `feed`, from its beginning."""
+        return self._reader(call, policy, self._wiring.feeds.join(feed), 0, opened)
+
+    async def replayer(
+        self, call: Call, policy: Policy, place: Cursor | None, opened: Opened
+    ) -> Reader:
+        """Return a reader of what was produced, from a place on; None is the beginning.
+
+        Raises:
+            StreamInterruptedError: It is not there any more.
+        """
+        epoch, after = place or (0, 0)
+        page = await self._wiring.store.read(call.address, Read(epoch, after))
+        feed = self._wiring.feeds.join(Feed(epoch or page.epoch, after))
+        feed.extend(after + 1, page.chunks)
+        feed.end_fetch(page, 0.0)
+        return self._reader(call, policy, feed, after, opened)
+
+    def _reader(self, call: Call, policy: Policy, feed: Feed, after: int, opened: Opened) -> Reader:
+        lease = policy.terms.lease / 1000
+        return Reader(call, self._wiring, feed, lease=lease, after=after, opened=opened)
 
     async def _board(self, visit: _Visit) -> Begun:
         if self._wiring.local or visit.policy.on_duplicate == "reject":

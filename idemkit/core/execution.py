@@ -90,6 +90,7 @@ class Execution:
         "recorded",
         "renew_until",
         "replayed",
+        "sequence",
         "settled",
         "stale",
         "store",
@@ -127,6 +128,7 @@ class Execution:
         self.healed: bool = False
         self.recorded: bool = False
         self.replayed: bool = replayed
+        self.sequence: bool = False
         self.on_cancel: Callable[[], None] | None = None
         self.ttl: float = 0.0
         self.thread: int = threading.get_ident()

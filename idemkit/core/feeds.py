@@ -56,6 +56,8 @@ class Feed:
     ) -> None:
         self.epoch: int = epoch
         self.users: int = 0
+        self.on_deserted: Callable[[], None] | None = None
+        """Called when the last reader here has left, if it matters."""
         self.end: End | None = None
         self.page: Page | None = None
         self.look_at: float = 0.0 if alive is None else float("inf")
@@ -128,6 +130,9 @@ class Feed:
         """Ring its bell no more."""
         with self._lock:
             self._listeners.discard(listener)
+            deserted = not self._listeners
+        if deserted and self.on_deserted is not None:
+            self.on_deserted()
 
     def slowest(self) -> int:
         """Return how far all readers here have come."""
@@ -204,6 +209,12 @@ class Feeds:
             if feed is None:
                 feed = self._feeds[place] = Feed(epoch, after)
                 self._stops[place] = watch(address, feed.rung)
+            feed.users += 1
+        return feed
+
+    def join(self, feed: Feed) -> Feed:
+        """Return a feed for one more reader, who leaves it at the end."""
+        with self._lock:
             feed.users += 1
         return feed
 

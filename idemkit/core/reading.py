@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from ..errors import StoreUnavailableError, StreamGapError, StreamInterruptedError
 from ..protocol import PAGE_CHUNKS, Kind, Page, Read, Situation, doorbell_patience, retry_delay
@@ -17,13 +17,18 @@ from .doorbell import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Self
 
     from ..protocol import Recorded
     from .call import Call
     from .feeds import Feed
     from .wiring import Wiring
 
-__all__ = ["Reader"]
+__all__ = ["Opened", "Reader"]
+
+Opened: TypeAlias = "Callable[[Recorded], object]"
+"""Raises a recorded error, or a word on why a result was not kept."""
 
 _INTERRUPTED: Final = {
     Situation.ABSENT: "the record of {} is not there any more",
@@ -54,7 +59,7 @@ class Reader:
         *,
         lease: float,
         after: int = 0,
-        opened: Callable[[Recorded], object],
+        opened: Opened,
     ) -> None:
         self.feed = feed
         self.number: int = after
@@ -63,6 +68,26 @@ class Reader:
         self._wiring = wiring
         self._lease = lease
         self._opened = opened
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        self.feed.listen(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Read no more; closing twice does no harm."""
+        if not self._closed:
+            self._closed = True
+            self.feed.leave(self)
+            self._wiring.feeds.leave(self._call.address, self.feed)
 
     async def next(self) -> Sequence[bytes]:
         """Return the next chunks that are there, waiting for the first of them; none at the end.

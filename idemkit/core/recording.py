@@ -97,20 +97,26 @@ class Recorder:
             if self.broken is not None:
                 self.feed.release(self.feed.slowest())
 
-    async def close(self) -> Result:
+    def give_up(self, kind: Kind) -> None:
+        """Record no more: duplicates will hear that the sequence was not kept."""
+        self.broken = self.broken or kind
+
+    async def close(self, codec: str) -> Result:
         """Wait until everything is in the store; return what is then to be recorded.
 
         The result of a sequence is its end's cursor.
+
+        Args:
+            codec: Name of the codec that made the chunks.
         """
         self._closed = True
         if self._started:
             self._bell.ring()
             await self._over.wait(None)
             self._over.ring()  # for whoever asks again after having been stopped here
-        execution = self._execution
         kind, length = self.broken or Kind.SEQUENCE, self.feed.length
         body = f"{self.feed.epoch}-{length}".encode() if kind is Kind.SEQUENCE else b""
-        return Result(kind, "", body, execution.ttl, 0.0, length)
+        return Result(kind, codec, body, self._execution.ttl, 0.0, length)
 
     def finish(self, error: BaseException | None = None) -> None:
         """Let the readers here know that no more will come, once all is settled."""
@@ -187,7 +193,7 @@ class Recorder:
 
     def _break(self, kind: Kind, error: StoreError | None = None) -> None:
         """Give up recording; what is produced still reaches the readers here."""
-        self.broken = kind
+        self.give_up(kind)
         self.feed.release(self.feed.slowest())
         if error is not None:
             logger.warning(

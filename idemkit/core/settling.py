@@ -106,8 +106,8 @@ class Settler:
             if standing is None or not standing.lost:
                 return Conclusion(recorded=standing is not None)
             tell_lost(self._wiring, execution, standing)
-            if standing is not Standing.SUPERSEDED:
-                return Conclusion(recorded=False)
+            if standing is not Standing.SUPERSEDED or execution.sequence:
+                return Conclusion(recorded=False)  # a sequence was handed out already
             point("after_loss_before_claim")
             try:
                 conclusion = await self._yield(execution)

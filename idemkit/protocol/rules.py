@@ -105,7 +105,26 @@ def _take_over(record: Record, command: Claim, now: int) -> tuple[Decision, Reco
 
 
 def _renew(record: Record, terms: Terms, now: int) -> Record:
-    return replace(record, lease_until=now + terms.lease, expires_at=now + terms.retention)
+    return _extend(record, terms, now, record.length)
+
+
+def _extend(record: Record, terms: Terms, now: int, length: int) -> Record:
+    # Spelled out, for `replace` takes three times as long, and every chunk comes along here.
+    return Record(
+        record.state,
+        record.token,
+        record.fingerprint,
+        record.epoch,
+        record.attempt,
+        record.abandoned,
+        now + terms.lease,
+        now + terms.retention,
+        record.recorded,
+        record.error,
+        record.journal,
+        length,
+        record.cancelled,
+    )
 
 
 def _ask(verb: Verb, record: Record | None, grant: Grant, now: int) -> Move:
@@ -134,19 +153,22 @@ def append(record: Record | None, command: Append, now: int) -> tuple[Standing, 
     """Answer an owner who has more of a sequence."""
     match _ask(Verb.APPEND, record, command.grant, now):
         case Move.EXTEND if record is not None:
-            return _extended(_standing(record), _renew(record, command.grant.terms, now), command)
+            return _extended(_standing(record), record, command, now)
         case Move.HEAL if command.heal:
-            return _extended(Standing.HEALED, _restored(command.grant, now), command)
+            return _extended(Standing.HEALED, _restored(command.grant, now), command, now)
         case Move.REPEAT:
             return Standing.REPEATED, record
         case _:
             return _loss(record, now), record
 
 
-def _extended(standing: Standing, record: Record, command: Append) -> tuple[Standing, Record]:
-    if command.first > record.length + 1:
-        return Standing.GAP, record
-    return standing, replace(record, length=max(record.length, command.last))
+def _extended(
+    standing: Standing, record: Record, command: Append, now: int
+) -> tuple[Standing, Record]:
+    terms, length = command.grant.terms, record.length
+    if command.first > length + 1:
+        return Standing.GAP, _renew(record, terms, now)
+    return standing, _extend(record, terms, now, max(length, command.last))
 
 
 def cancel(record: Record | None, now: int) -> tuple[bool, Record | None]:

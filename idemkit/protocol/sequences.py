@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .table import Situation, classify
+from .values import Standing
 
 if TYPE_CHECKING:
     from .values import Grant, Record, Recorded
@@ -95,10 +96,13 @@ def glimpse(record: Record | None, now: int) -> Page:
     )
 
 
-def appended(before: Record | None, after: Record | None, command: Append) -> tuple[bytes, ...]:
-    """Return the chunks to write down, where the record has become `after`."""
-    if after is None or after.epoch != command.grant.epoch:
+def appended(
+    standing: Standing, before: Record | None, after: Record | None, command: Append
+) -> tuple[bytes, ...]:
+    """Return the chunks to write down, where the answer is `standing` and the record changes so."""
+    if standing is Standing.HEALED:
+        return command.chunks  # whatever there was before is gone
+    if before is None or after is None:
         return ()
-    same = before is not None and before.epoch == after.epoch
-    fresh = after.length - (before.length if before is not None and same else 0)
-    return command.chunks[len(command.chunks) - fresh :] if fresh > 0 else ()
+    fresh = after.length - before.length
+    return command.chunks[-fresh:] if fresh > 0 else ()

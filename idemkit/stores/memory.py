@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from cachetools import Cache, TLRUCache
 
@@ -18,18 +18,34 @@ from .rings import Rings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Recorded, Release, Standing, Step
+    from ..protocol import (
+        Append,
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Page,
+        Read,
+        Recorded,
+        Release,
+        Standing,
+        Step,
+    )
 
 __all__ = ["MemoryStore"]
 
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
+Rule: TypeAlias = "Callable[[Record | None, Command, int], tuple[Answer, Record | None]]"
 
 # What a TLRUCache would also do at a look: move the record to the young end, and check its expiry.
 _look: Final = Cache.__getitem__
 
 RECORD_OVERHEAD: Final = 700
 """Bytes a record takes beside its body: its objects, its address, its places in the maps."""
+
+CHUNK_OVERHEAD: Final = 48
+"""Bytes a chunk takes beside its own: its object, and its place in the list."""
 
 
 def steady_clock() -> Callable[[], int]:
@@ -38,15 +54,42 @@ def steady_clock() -> Callable[[], int]:
     return lambda: time.monotonic_ns() // 1_000_000 + offset
 
 
+class _Kept:
+    """What is kept at an address: the record, and the chunks beside it.
+
+    Args:
+        record: The record.
+    """
+
+    __slots__ = ("chunks", "record", "size")
+
+    def __init__(self, record: Record) -> None:
+        self.record: Record = record
+        self.chunks: list[bytes] = []
+        self.size: int = 0
+
+    def page(self, command: Read) -> tuple[bytes, ...]:
+        """Return the chunks that somebody asks for."""
+        asked = self.chunks[command.after : command.after + command.limit]
+        room = command.room
+        for number, chunk in enumerate(asked):
+            room -= len(chunk)
+            if room < 0:
+                return tuple(asked[: max(number, 1)])
+        return tuple(asked)
+
+
 class MemoryStore(Store):
     """Keep records in this process.
 
     Claims are never evicted. What is done goes at its expiry, or earlier, least recently used
-    first, when the budget is spent; a call whose record was evicted runs again.
+    first, when the budget is spent; a call whose record was evicted runs again. Chunks go with
+    their record; those of running calls make what is done go, and are refused when that is not
+    enough.
 
     Args:
-        max_bytes: Budget for what is done, in bytes, counting `RECORD_OVERHEAD` per record, of
-            which at least one must fit.
+        max_bytes: Budget for what is done and for chunks, in bytes, counting `RECORD_OVERHEAD`
+            per record, of which at least one must fit, and `CHUNK_OVERHEAD` per chunk.
         max_records: Budget in records, running ones included; None sets no limit.
         clock: Returns the store's time in Unix milliseconds; for tests.
 
@@ -56,6 +99,7 @@ class MemoryStore(Store):
 
     name: str = "memory"
     colour: Colour = "any"
+    sequences: bool = True
 
     def __init__(
         self,
@@ -77,10 +121,13 @@ class MemoryStore(Store):
         self._lock = threading.Lock()
         self._crowded = False
         self._rings = Rings()
+        self._appended = 0  # bytes of chunks of calls that run
+        # The record that they end in must fit beside them, and its outcome.
+        self._spare = self._most = max(self.max_bytes - 2 * RECORD_OVERHEAD, 0)
         # In order of expiry, near enough: retention is one constant, and a renewal moves its
         # record to the end. So the first entries are the only ones worth a look when sweeping.
-        self._running: dict[str, Record] = {}
-        self._settled: TLRUCache[str, Record] = TLRUCache(
+        self._running: dict[str, _Kept] = {}
+        self._settled: TLRUCache[str, _Kept] = TLRUCache(
             maxsize=self.max_bytes, ttu=_expiry, timer=lambda: self._now, getsizeof=_size
         )
 
@@ -92,7 +139,7 @@ class MemoryStore(Store):
     def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
         """Look the outcome up, without the lock: one look at a dictionary is one step."""
         try:
-            record = _look(self._settled, address)
+            record = _look(self._settled, address).record
         except KeyError:
             return None
         if record.fingerprint != fingerprint:
@@ -106,7 +153,8 @@ class MemoryStore(Store):
     async def claim(self, address: str, command: Claim, /) -> Decision:
         """Apply `protocol.claim`; refuse when all records are running and none may be added."""
         with self._lock:
-            record = self._find(address)
+            kept = self._find(address)
+            record = kept and kept.record
             decision, after = protocol.claim(record, command, self._now)
             if after is not record and after is not None:
                 self._admit(address)
@@ -114,14 +162,50 @@ class MemoryStore(Store):
         return decision
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
-        """Apply `protocol.complete`; a body beyond the whole budget is kept as oversized."""
-        if len(command.body) + RECORD_OVERHEAD > self.max_bytes:
-            command = command._replace(kind=Kind.OVERSIZED, body=b"")
-        return self._apply(address, protocol.complete, command)
+        """Apply `protocol.complete`; what exceeds the whole budget is kept as oversized."""
+        with self._lock:
+            kept = self._find(address)
+            beside = 0 if kept is None else kept.size
+            if len(command.body) + beside + RECORD_OVERHEAD > self.max_bytes:
+                command = command._replace(kind=Kind.OVERSIZED, body=b"")
+            standing = self._change(address, kept, protocol.complete, command)
+        self._rings.ring(address)
+        return standing
 
     async def step(self, address: str, command: Step, /) -> Standing:
         """Apply `protocol.step`."""
         return self._apply(address, protocol.step, command)
+
+    async def append(self, address: str, command: Append, /) -> Standing:
+        """Apply `protocol.append`; refuse when the chunks of running calls take all the room."""
+        with self._lock:
+            kept = self._find(address)
+            record = kept and kept.record
+            standing, after = protocol.append(record, command, self._now)
+            if after is not record and after is not None:
+                chunks = protocol.appended(standing, record, after, command)
+                size = sum(map(len, chunks)) + CHUNK_OVERHEAD * len(chunks)
+                if self._appended + size > self._spare:
+                    self._make_room(size)
+                kept = self._put(address, after)
+                kept.chunks += chunks
+                kept.size += size
+                self._appended += size
+        self._rings.ring(address)
+        return standing
+
+    async def read(self, address: str, command: Read, /) -> Page:
+        """Return `protocol.glimpse` with the chunks asked for."""
+        with self._lock:
+            kept = self._find(address)
+            page = protocol.glimpse(kept and kept.record, self._now)
+            if kept is None or command.epoch not in (0, page.epoch):
+                return page
+            return page._replace(chunks=kept.page(command))
+
+    async def cancel(self, address: str, /) -> bool:
+        """Apply `protocol.cancel`."""
+        return self._apply(address, lambda record, _, now: protocol.cancel(record, now), None)
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Apply `protocol.release`."""
@@ -134,10 +218,8 @@ class MemoryStore(Store):
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
         """Return the record and the time."""
         with self._lock:
-            record = self._find(address)
-            if record is None or classify(record, self._now) is Situation.ABSENT:
-                return None
-            return record, self._now
+            kept = self._find(address)
+            return None if kept is None else (kept.record, self._now)
 
     def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
         """Apply `protocol.beat` to each."""
@@ -153,25 +235,31 @@ class MemoryStore(Store):
         """Start empty: the parent owns what runs, and its memory is no longer ours."""
         self._start_empty()  # anew: a thread of the parent's may have been half-way in a change
 
-    def _apply(
-        self,
-        address: str,
-        rule: Callable[[Record | None, Command, int], tuple[Answer, Record | None]],
-        command: Command,
-    ) -> Answer:
+    def _apply(self, address: str, rule: Rule[Command, Answer], command: Command) -> Answer:
         with self._lock:
-            record = self._find(address)
-            answer, after = rule(record, command, self._now)
-            if after is not record and after is not None:
-                self._put(address, after)
+            answer = self._change(address, self._find(address), rule, command)
         self._rings.ring(address)
         return answer
 
-    def _find(self, address: str) -> Record | None:
-        """Look up a record, and set the one moment that all of this verb happens at."""
+    def _change(
+        self, address: str, kept: _Kept | None, rule: Rule[Command, Answer], command: Command
+    ) -> Answer:
+        record = kept and kept.record
+        answer, after = rule(record, command, self._now)
+        if after is not record and after is not None:
+            self._put(address, after)
+        return answer
+
+    def _find(self, address: str) -> _Kept | None:
+        """Look up what is kept, and set the one moment that all of this verb happens at."""
         self._now = self._clock()
+        kept = self._running.get(address)
+        if kept is not None and kept.record.expires_at > self._now:
+            return kept
+        if kept is not None:
+            self._drop(address)
         try:
-            return self._running.get(address) or self._settled[address]
+            return self._settled[address]
         except KeyError:
             return None
 
@@ -190,35 +278,80 @@ class MemoryStore(Store):
             raise StoreFullError(message)
 
     def _sweep(self) -> None:
-        """Drop claims nobody renewed for their whole retention, at most two per claim."""
+        """Drop claims nobody renewed for their whole retention, at most two at a time."""
         for address in list(islice(self._running, 2)):
-            if self._running[address].expires_at <= self._now:
-                del self._running[address]
+            if self._running[address].record.expires_at <= self._now:
+                self._drop(address)
 
-    def _put(self, address: str, record: Record) -> None:
-        self._running.pop(address, None)
-        if record.state is State.RUNNING:
-            self._settled.pop(address, None)
-            self._running[address] = record
+    def _drop(self, address: str) -> None:
+        self._appended -= self._running.pop(address).size
+
+    def _make_room(self, size: int) -> None:
+        """Evict what is done until so many more bytes of chunks fit, or refuse them."""
+        self._sweep()
+        if self._appended + size > self._most:
+            message = f"running calls fill the {self.max_bytes} bytes of the memory store"
+            raise StoreFullError(message)
+        while self._settled and self._used() + size > self.max_bytes:
+            self._settled.popitem()
+        self._take_stock()
+
+    def _put(self, address: str, record: Record) -> _Kept:
+        """Keep a record, with the chunks that are still its own."""
+        kept = self._running.pop(address, None) or _Kept(record)
+        renewed = kept.record is not record and record.state is State.RUNNING
+        kept.record = record
+        if kept.size and not record.length:
+            self._appended -= kept.size
+            kept.chunks, kept.size = [], 0
+        if renewed:
+            self._running[address] = kept
         else:
-            self._settled[address] = record
-        if self.max_records is not None:
-            while self._settled and self._count() > self.max_records:
-                self._settled.popitem()
-        self._crowded = self._is_crowded()
+            self._place(address, kept)
+        return kept
 
-    def _is_crowded(self) -> bool:
+    def _place(self, address: str, kept: _Kept) -> None:
+        """Put what has just begun, or just ended, where it belongs."""
+        if kept.record.state is State.RUNNING:
+            self._settled.pop(address, None)
+            self._running[address] = kept
+        else:
+            self._appended -= kept.size
+            self._settled[address] = kept
+        self._trim()
+
+    def _trim(self) -> None:
+        """Evict what is done until the budget is kept, but for what was just recorded."""
+        settled = self._settled
+        while len(settled) > 1 and self._used() > self.max_bytes:
+            settled.popitem()
+        if self.max_records is not None:
+            while settled and self._count() > self.max_records:
+                settled.popitem()
+        self._take_stock()
+
+    def _take_stock(self) -> None:
+        """Note how many bytes of chunks may come before room has to be made for them."""
+        done = int(self._settled.currsize)
+        self._spare = min(self.max_bytes - done, self._most)
+        self._crowded = self._is_crowded(done + self._appended)
+
+    def _is_crowded(self, used: int) -> bool:
         """Say whether the budget is half spent; before that, what was used last does not matter."""
-        by_bytes = self._settled.currsize * 2 > self.max_bytes
-        return by_bytes or (self.max_records is not None and self._count() * 2 > self.max_records)
+        by_records = self.max_records is not None and self._count() * 2 > self.max_records
+        return by_records or used * 2 > self.max_bytes
+
+    def _used(self) -> int:
+        return int(self._settled.currsize) + self._appended
 
     def _count(self) -> int:
         return len(self._running) + len(self._settled)
 
 
-def _expiry(_address: str, record: Record, _now: float) -> float:
-    return record.expires_at
+def _expiry(_address: str, kept: _Kept, _now: float) -> float:
+    return kept.record.expires_at
 
 
-def _size(record: Record) -> int:
-    return RECORD_OVERHEAD + (0 if record.recorded is None else len(record.recorded.body))
+def _size(kept: _Kept) -> int:
+    recorded = kept.record.recorded
+    return RECORD_OVERHEAD + kept.size + (0 if recorded is None else len(recorded.body))

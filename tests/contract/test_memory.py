@@ -3,11 +3,16 @@
 import pytest
 
 from idemkit.stores import MemoryStore
-from idemkit.testing import BoundedStoreContract, ClockedStoreContract, FakeClock
+from idemkit.testing import (
+    BoundedStoreContract,
+    ClockedSequenceStoreContract,
+    ClockedStoreContract,
+    FakeClock,
+)
 
 
-class TestMemoryStore(ClockedStoreContract):
-    """Records in this process."""
+class TestMemoryStore(ClockedSequenceStoreContract, ClockedStoreContract):
+    """Records and sequences in this process."""
 
     @pytest.fixture
     def store(self, clock: FakeClock) -> MemoryStore:
@@ -15,7 +20,7 @@ class TestMemoryStore(ClockedStoreContract):
         return MemoryStore(clock=clock.milliseconds)
 
 
-class TestCrowdedMemoryStore(ClockedStoreContract):
+class TestCrowdedMemoryStore(ClockedSequenceStoreContract, ClockedStoreContract):
     """The same with next to no room: what is promised does not depend on the budget."""
 
     @pytest.fixture

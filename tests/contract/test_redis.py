@@ -1,12 +1,23 @@
 """The Redis store keeps the promises of a store, on real servers, on their clock and on ours."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from idemkit.core.colour import drive
+from idemkit.protocol import Kind, Page, Recorded, Situation
 from idemkit.stores.redis import RedisStore
-from idemkit.testing import ClockedStoreContract, FakeClock, PinnedStoreContract, StoreContract
+from idemkit.testing import (
+    PINNED,
+    ClockedSequenceStoreContract,
+    ClockedStoreContract,
+    FakeClock,
+    PinnedStoreContract,
+    SequenceStoreContract,
+    StoreContract,
+)
+from idemkit.testing.contract.door import Door
 from tests.servers import Server
 
 # What each released format keeps at the addresses of `idemkit.testing.PINNED`, field by field.
@@ -48,10 +59,19 @@ FORMAT_1: dict[bytes, dict[bytes, bytes]] = {
         b"xp": b"1800000050000",
     },
 }
+# Two more of the same format, with chunks beside them.
+FORMAT_1[b"sequence"] = {
+    **FORMAT_1[b"done"],
+    b"oh": b'["sequence","plain",""]',
+    b"ov": b"",
+    b"sq": b"2",
+}
+FORMAT_1[b"stopped"] = {**FORMAT_1[b"running"], b"sq": b"2", b"cx": b"1"}
+CHUNKS = (b"\x00\r\n", b"")
 
 
-class TestRedisStore(StoreContract):
-    """Records in Valkey and Redis, on the server's clock."""
+class TestRedisStore(SequenceStoreContract, StoreContract):
+    """Records and sequences in Valkey and Redis, on the server's clock."""
 
     @pytest.fixture
     def store(self, redis_store: RedisStore) -> RedisStore:
@@ -59,7 +79,7 @@ class TestRedisStore(StoreContract):
         return redis_store
 
 
-class TestClockedRedisStore(ClockedStoreContract):
+class TestClockedRedisStore(ClockedSequenceStoreContract, ClockedStoreContract):
     """The same, on a clock that is set."""
 
     @pytest.fixture
@@ -80,7 +100,24 @@ class TestPinnedRedisStore(PinnedStoreContract):
         """Return a store that finds what a format has left."""
         for name, fields in request.param.items():
             flat = [word for field in fields.items() for word in field]
-            server.do("HSET", f"{prefix}:{{{name.decode()}}}:r", *flat)
+            stem = f"{prefix}:{{{name.decode()}}}:"
+            server.do("HSET", f"{stem}r", *flat)
+            for number, chunk in enumerate(CHUNKS[: int(fields.get(b"sq", 0))], 1):
+                server.do("XADD", f"{stem}s", f"1799999990000-{number}", "d", chunk)
         store = RedisStore(server.url, prefix=prefix, clock=clock.milliseconds)
         yield store
         drive(store.close())
+
+    def test_pinned_sequence_is_read(self, door: Door) -> None:
+        """A sequence that was recorded by an earlier version is replayed chunk by chunk."""
+        recorded = Recorded(
+            Kind.SEQUENCE, "plain", b"", "", 1, 1799999990000, 1800000050000, 1800000090000
+        )
+        expected = Page(Situation.DONE, 1799999990000, 2, 0, "", recorded, CHUNKS)
+        assert expected == door.read(at="sequence")
+
+    def test_pinned_request_to_stop_is_heard(self, door: Door) -> None:
+        """An owner whom an earlier version asked to stop is told so by this one."""
+        record = door.record(at="stopped")
+        expected = replace(PINNED["running"], length=2, cancelled=True)
+        assert expected == record

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ from idemkit.core.colour import drive
 from idemkit.errors import StoreVersionError
 from idemkit.protocol import (
     Acquired,
+    Append,
     Beat,
     Claim,
     Completion,
     Entry,
     Grant,
     Kind,
+    Page,
+    Read,
     Record,
     Release,
     Situation,
@@ -25,6 +29,7 @@ from idemkit.protocol import (
     Step,
     Terms,
     classify,
+    glimpse,
 )
 from idemkit.stores.redis import RedisStore
 from idemkit.stores.redis.wire import COMPLETE, packed
@@ -55,14 +60,16 @@ class Model:
     clock: Clock
     randomly: random.Random
     record: Record | None = None
+    chunks: dict[int, bytes] = field(default_factory=dict)
     grants: list[Grant] = field(default_factory=list)
     last: Callable[[], tuple[Any, Any]] | None = None
 
     def turn(self) -> tuple[Any, Any]:
         """Send one random command, or the last one again; return both sides' answers."""
         if self.last is None or self.randomly.random() > 0.15:
-            often = [self.claim, self.step]
-            commands = [*often, *often, self.beat, self.complete, self.release, self.forget]
+            often = [self.claim, self.step, self.append]
+            ends = [self.complete, self.release, self.forget]
+            commands = [*often, *often, self.beat, self.cancel, *ends]
             self.last = self.randomly.choice(commands)()
         return self.last()
 
@@ -127,17 +134,71 @@ class Model:
             self.randomly.choice([None, b"", b"\n", self.randomly.randbytes(200)]),
         )
 
+    def append(self) -> Callable[[], tuple[Any, Any]]:
+        """Append, mostly what comes next."""
+        first = max(1, self.length() + self.randomly.choice([-1, 0, 1, 1, 1, 2]))
+        sent = Append(self.granted(), first, self.some_chunks(), self.chance())
+
+        def rule(record: Record | None, sent: Append, now: int) -> tuple[Any, Record | None]:
+            before = glimpse(record, now).length
+            standing, record = protocol.append(record, sent, now)
+            new = range(before + 1, glimpse(record, now).length + 1)
+            self.chunks |= {number: sent.chunks[number - sent.first] for number in new}
+            return standing, record
+
+        return self._sent(rule, lambda it: drive(self.store.append("a", it)), sent)
+
+    def some_chunks(self) -> tuple[bytes, ...]:
+        """Return a few chunks, or many."""
+        count = self.randomly.choice([0, 1, 2, 3, 70])
+        sizes = [self.randomly.choice([0, 1, 100]) for _ in range(count)]
+        return tuple(map(self.randomly.randbytes, sizes))
+
+    def length(self) -> int:
+        """Return how many chunks there are."""
+        return glimpse(self.record, self.clock.now).length
+
+    def cancel(self) -> Callable[[], tuple[Any, Any]]:
+        """Ask whoever runs to stop."""
+
+        def rule(record: Record | None, _: None, now: int) -> tuple[bool, Record | None]:
+            return protocol.cancel(record, now)
+
+        return self._sent(rule, lambda _: drive(self.store.cancel("a")), None)
+
+    def page(self) -> tuple[Page, Page]:
+        """Return what a reader should be told, and what it is told."""
+        seen = glimpse(self.record, self.clock.now)
+        sent = Read(
+            self.randomly.choice([0, seen.epoch, seen.epoch, 7]),
+            self.randomly.choice([0, 0, 1, max(0, seen.length - 1), seen.length + 1]),
+            self.randomly.choice([1, 2, 512]),
+            self.randomly.choice([0, 150, 5_000, 1_000_000]),
+        )
+        return seen._replace(chunks=self.paged(seen, sent)), drive(self.store.read("a", sent))
+
+    def paged(self, seen: Page, sent: Read) -> tuple[bytes, ...]:
+        """Return the chunks that belong on a page."""
+        if sent.epoch not in (0, seen.epoch):
+            return ()
+        last = min(seen.length, sent.after + sent.limit)
+        there = [self.chunks[number] for number in range(sent.after + 1, last + 1)]
+        ends = accumulate(map(len, there))
+        fitting = [chunk for chunk, end in zip(there, ends, strict=True) if end <= sent.room]
+        return tuple(fitting or there[:1])
+
     def complete(self) -> Callable[[], tuple[Any, Any]]:
         """Complete."""
         sent = Completion(
             self.granted(),
-            self.randomly.choice(list(Kind)),
+            self.randomly.choice([*Kind, Kind.SEQUENCE, Kind.SEQUENCE]),
             self.randomly.choice(["json", 'a"\n\x00é']),
             self.randomly.randbytes(self.randomly.choice([0, 1, 50])),
             self.randomly.choice(["", "00-ab-cd-01"]),
             self.randomly.choice([50_000, 1_000_000]),
             self.randomly.choice([0, 100_000]),
             self.chance(),
+            self.randomly.choice([0, self.length(), self.length(), 3]),
         )
         return self._sent(protocol.complete, lambda it: drive(self.store.complete("a", it)), sent)
 
@@ -169,7 +230,7 @@ def clocked(server: Server, prefix: str) -> Iterator[tuple[RedisStore, Clock]]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_scripts_follow_the_rules(clocked: tuple[RedisStore, Clock], seed: int) -> None:
-    """Random commands, some sent twice, while time jumps: same answers and same records."""
+    """Random commands, some sent twice, while time jumps: same answers, records and chunks."""
     store, clock = clocked
     model = Model(store, clock, random.Random(seed))
     for _ in range(TURNS):
@@ -177,6 +238,8 @@ def test_scripts_follow_the_rules(clocked: tuple[RedisStore, Clock], seed: int) 
         assert expected == actual
         model.move_clock()
         assert model.kept() == drive(store.peek("a"))
+        told, heard = model.page()
+        assert told == heard
 
 
 def test_server_time(redis_store: RedisStore, server: Server) -> None:

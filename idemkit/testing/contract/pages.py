@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Pages", "Spans"]
 
-MANY = tuple(b"chunk %d" % number for number in range(1000))
+MANY: Final = tuple(b"chunk %d" % number for number in range(1000))
+WHOLE: Final[dict[str, Any]] = {"kind": Kind.SEQUENCE, "length": len(CHUNKS)}
 
 
-def appended(door: Door, **terms: int) -> Grant:
+def appended(door: Door, **terms: Any) -> Grant:
     """Claim, append the usual chunks, and return what is held."""
     owned = door.own(**terms)
     door.append(owned, *CHUNKS)
@@ -61,7 +62,7 @@ class Pages(Contract):
     def test_reader_of_a_finished_call_is_given_the_outcome(self, door: Door) -> None:
         """It learns from the page itself that this is all there will be."""
         owned = appended(door)
-        door.complete(owned, b"end", kind=Kind.SEQUENCE, length=len(CHUNKS))
+        door.complete(owned, b"end", **WHOLE)
         page = door.read()
         recorded = done(door).recorded
         expected = Page(Situation.DONE, owned.epoch, len(CHUNKS), 0, "", recorded, CHUNKS)
@@ -160,8 +161,7 @@ class Spans(Contract):
     def test_chunks_go_when_a_stale_sequence_is_claimed(self, door: Door) -> None:
         """A sequence past its time is there until the next owner comes, and never stands in."""
         owned = appended(door)
-        kept = {"kind": Kind.SEQUENCE, "length": len(CHUNKS)}
-        door.complete(owned, b"", ttl=1, stale=60_000, **kept)
+        door.complete(owned, b"", ttl=1, stale=60_000, **WHOLE)
         door.wait(5)
         before = door.read()
         decision = door.claim(OTHER)
@@ -202,8 +202,7 @@ class Spans(Contract):
     def test_completion_sent_twice_keeps_its_chunks(self, door: Door) -> None:
         """The second one changes nothing."""
         owned = appended(door)
-        whole = {"kind": Kind.SEQUENCE, "length": len(CHUNKS)}
-        standings = [door.complete(owned, b"", **whole) for _ in range(2)]
+        standings = [door.complete(owned, b"", **WHOLE) for _ in range(2)]
         assert [Standing.HELD, Standing.REPEATED] == standings
         assert CHUNKS == written(door)
 
