@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from ..protocol import (
+        Append,
         Beat,
         Claim,
         Completion,
         Decision,
+        Page,
+        Read,
         Record,
         Recorded,
         Release,
@@ -280,6 +283,7 @@ class _Offloaded(Store):
         self._store = store
         self._at_once = store.at_once
         self.name = store.name
+        self.sequences = store.sequences
 
     async def open(self) -> None:
         await self._run(lambda store: store.open())
@@ -295,6 +299,15 @@ class _Offloaded(Store):
 
     async def step(self, address: str, command: Step, /) -> Standing:
         return await self._run(lambda store: store.step(address, command))
+
+    async def append(self, address: str, command: Append, /) -> Standing:
+        return await self._run(lambda store: store.append(address, command))
+
+    async def read(self, address: str, command: Read, /) -> Page:
+        return await self._run(lambda store: store.read(address, command))
+
+    async def cancel(self, address: str, /) -> bool:
+        return await self._run(lambda store: store.cancel(address))
 
     async def release(self, address: str, command: Release, /) -> Standing:
         return await self._run(lambda store: store.release(address, command))

@@ -180,12 +180,10 @@ def opened(call: Call, recorded: Recorded, codec: Codec, policy: Policy) -> Any:
             return _decoded(call, recorded, codec)
         case Kind.ERROR:
             raise _recorded_error(call, recorded, policy)
-        case Kind.OVERSIZED | Kind.UNSERIALIZABLE:
-            message = (
-                f"{call.operation} has run for this key, but its result was {recorded.kind} and "
-                "could not be kept; call .forget() to let it run again"
-            )
-            raise ResultUnavailableError(message, key=call.key)
+        case Kind.SEQUENCE:
+            raise _unreadable(call, "it was recorded by a generator, item by item")
+        case Kind.OVERSIZED | Kind.UNSERIALIZABLE | Kind.INCOMPLETE:
+            raise _unavailable(call, recorded.kind)
         case _:
             assert_never(recorded.kind)
 
@@ -216,6 +214,15 @@ def _recorded_error(call: Call, recorded: Recorded, policy: Policy) -> BaseExcep
         return decode_error(recorded.body, policy.record_errors)
     except DecodeError as unreadable:
         raise _unreadable(call, str(unreadable)) from unreadable
+
+
+def _unavailable(call: Call, kind: Kind) -> ResultUnavailableError:
+    if kind is Kind.INCOMPLETE:
+        why = "its store has lost a part of the result"
+    else:
+        why = f"its result was {kind} and could not be kept"
+    message = f"{call.operation} has run for this key, but {why}; "
+    return ResultUnavailableError(f"{message}call .forget() to let it run again", key=call.key)
 
 
 def _unreadable(call: Call, why: str) -> ResultUnreadableError:

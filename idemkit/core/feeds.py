@@ -7,8 +7,6 @@ sequence that is produced elsewhere share what one of them fetches.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -17,11 +15,14 @@ if TYPE_CHECKING:
     from ..protocol import Page
     from .colour import Bell
 
-__all__ = ["TAIL_BYTES", "End", "Feed", "Feeds", "Listener"]
+__all__ = ["TAIL_BYTES", "TAIL_CHUNKS", "End", "Feed", "Feeds", "Listener"]
 
 TAIL_BYTES: Final = 1024 * 1024
 """How much of a sequence is kept for readers who are nearly up to date, and for a store that
 forgets. What is older is read from the store."""
+
+TAIL_CHUNKS: Final = 16 * 1024
+"""Likewise, in chunks."""
 
 
 class Listener(Protocol):
@@ -30,6 +31,8 @@ class Listener(Protocol):
     bell: Bell
     number: int
     """Of the last chunk it has."""
+    waiting: bool
+    """Whether it is about to wait, or waits, at its bell."""
 
 
 class End(NamedTuple):
@@ -68,7 +71,7 @@ class Feed:
         self.size: int = 0
         """The bytes that are here."""
         self._needed = after
-        self._tail: deque[bytes] = deque()
+        self._tail: list[bytes] = []
         self._listeners: set[Listener] = set()
         self._lock = threading.Lock()
         self._fetching = False
@@ -106,15 +109,19 @@ class Feed:
             self._trim()
 
     def _trim(self) -> None:
-        while self.size > TAIL_BYTES and self.dropped < self._needed:
-            self.size -= len(self._tail.popleft())
-            self.dropped += 1
+        # By the half, for a list moves up when it loses its first.
+        if self.size > TAIL_BYTES or len(self._tail) > TAIL_CHUNKS:
+            count = min(self._needed - self.dropped, len(self._tail) // 2 + 1)
+            if count > 0:
+                self.size -= sum(map(len, self._tail[:count]))
+                self.dropped += count
+                del self._tail[:count]
 
     def after(self, number: int, limit: int) -> list[bytes] | None:
         """Return chunks that come after this number; None if they are not here any more."""
         with self._lock:
             start = number - self.dropped
-            return None if start < 0 else list(islice(self._tail, start, start + limit))
+            return None if start < 0 else self._tail[start : start + limit]
 
     def finish(self, end: End) -> None:
         """Tell the readers here that no more will come."""
@@ -145,7 +152,9 @@ class Feed:
             with self._lock:
                 listeners = tuple(self._listeners)
             for listener in listeners:
-                listener.bell.ring()
+                if listener.waiting:
+                    listener.waiting = False
+                    listener.bell.ring()
 
     def rung(self) -> None:
         """Take note that the store may have something new."""

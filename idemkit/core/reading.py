@@ -68,6 +68,7 @@ class Reader:
         self._wiring = wiring
         self._lease = lease
         self._opened = opened
+        self.waiting: bool = False
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -105,6 +106,7 @@ class Reader:
                 chunks = await self._behind()
             if chunks:
                 self.number += len(chunks)
+                self.waiting = False
                 return chunks
             if end is not None:
                 if end.error is not None:
@@ -112,7 +114,9 @@ class Reader:
                 return ()
             if self._ended(self.feed.page):
                 return ()
-            await self._wait()
+            if self.waiting:
+                await self._wait()
+            self.waiting = True  # and look once more: whoever comes from now on rings
 
     async def _behind(self) -> list[bytes]:
         """Fetch what the others here have read already."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from cachetools import Cache, TLRUCache
 
@@ -54,6 +54,7 @@ def steady_clock() -> Callable[[], int]:
     return lambda: time.monotonic_ns() // 1_000_000 + offset
 
 
+@final
 class _Kept:
     """What is kept at an address: the record, and the chunks beside it.
 

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..protocol import (
+        Append,
         Beat,
         Claim,
         Completion,
         Decision,
+        Page,
+        Read,
         Record,
         Recorded,
         Release,
@@ -70,6 +73,7 @@ class NearStore(Store):
         self._near = _Near(size, clock)
         self.name: str = far.name
         self.colour: Colour = far.colour
+        self.sequences: bool = far.sequences
 
     def face(self, caller: Caller, /) -> Store:
         """Return a near cache on the far store's face, with the same outcomes in it."""
@@ -112,6 +116,18 @@ class NearStore(Store):
     async def step(self, address: str, command: Step, /) -> Standing:
         """Pass on."""
         return await self._far.step(address, command)
+
+    async def append(self, address: str, command: Append, /) -> Standing:
+        """Pass on."""
+        return await self._far.append(address, command)
+
+    async def read(self, address: str, command: Read, /) -> Page:
+        """Read there: a sequence is too large to be kept twice."""
+        return await self._far.read(address, command)
+
+    async def cancel(self, address: str, /) -> bool:
+        """Pass on."""
+        return await self._far.cancel(address)
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Pass on."""

@@ -1,100 +1,22 @@
 """Tests of journals in Redis: the key they are kept in, how long it lives, and what it costs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from idemkit.core.colour import drive
-from idemkit.protocol import Acquired, Decision, Entry, Grant, Standing
+from idemkit.protocol import Acquired, Entry, Grant
 from idemkit.stores.redis import RedisStore
-from tests.commands import OTHER, beat, claim, completion, grant, note, release, step
+from tests.commands import completion, note
 from tests.servers import Server
-
-SCRIPTED = {"time", "hmget", "hset", "hdel", "hgetall", "del", "pexpire", "publish"}
-
-
-@dataclass(frozen=True)
-class Keys:
-    """A store at one address, and the two keys it keeps there.
-
-    Args:
-        store: The store.
-        server: Where they are.
-        stem: What both names begin with.
-    """
-
-    store: RedisStore
-    server: Server
-    stem: str
-
-    @property
-    def journal(self) -> str:
-        """Return the name of the journal's key."""
-        return f"{self.stem}j"
-
-    @property
-    def record(self) -> str:
-        """Return the name of the record's key."""
-        return f"{self.stem}r"
-
-    def claim(self, token: bytes = OTHER, **terms: Any) -> Decision:
-        """Claim."""
-        return drive(self.store.claim("a", claim(token, **terms)))
-
-    def own(self, **terms: Any) -> Grant:
-        """Claim, and return what is then held."""
-        command = claim(**terms)
-        return grant(command, drive(self.store.claim("a", command)))
-
-    def step(self, owned: Grant, *entries: Entry) -> Standing:
-        """Write into the journal."""
-        return drive(self.store.step("a", step(owned, *entries)))
-
-    def beat(self, owned: Grant) -> None:
-        """Renew the lease."""
-        self.store.beat([("a", beat(owned))])
-
-    def complete(self, owned: Grant) -> None:
-        """Complete, and leave an outcome that is stale at once."""
-        drive(self.store.complete("a", completion(owned, ttl=0, stale=60_000)))
-
-    def release(self, owned: Grant, *, in_doubt: bool = False) -> None:
-        """Give the claim back."""
-        drive(self.store.release("a", release(owned, in_doubt=in_doubt, retention=500_000)))
-
-    def forget(self) -> None:
-        """Forget."""
-        drive(self.store.forget("a", 60_000))
-
-    def ends(self) -> tuple[int, int]:
-        """Return when the server will drop the record, and when the journal."""
-        end, other = (self.server.do("PEXPIRETIME", key) for key in (self.record, self.journal))
-        return end, other
-
-    def entries(self) -> tuple[Entry, ...]:
-        """Return the journal as a look at the record shows it."""
-        seen = drive(self.store.peek("a"))
-        assert seen is not None
-        return seen[0].journal
+from tests.stores.redis_keys import Keys, abandon, heal, long
 
 
 @pytest.fixture
 def keys(redis_store: RedisStore, server: Server, prefix: str) -> Keys:
     """Return a store and the names of its keys."""
     return Keys(redis_store, server, f"{prefix}:{{a}}:")
-
-
-def long(owned: Grant) -> Grant:
-    """Return a grant of the same owner whose record is kept for longer."""
-    return owned._replace(terms=claim(retention=900_000).terms)
-
-
-def abandon(keys: Keys, owned: Grant) -> None:
-    """Leave a claim to the next one, who takes it over."""
-    keys.release(owned, in_doubt=True)
-    keys.claim(retention=800_000)
 
 
 LIVING: dict[str, Callable[[Keys, Grant], Any]] = {
@@ -113,10 +35,10 @@ def test_journal_lives_as_long_as_its_record(keys: Keys, act: Callable[[Keys, Gr
     """Whatever moves the end of a record moves that of its journal to the same millisecond."""
     owned = keys.own(retention=600_000)
     keys.step(owned, note())
-    before, _ = keys.ends()
+    before = keys.end(keys.record)
     act(keys, owned)
-    record, journal = keys.ends()
-    assert (True, record) == (record != before, journal)
+    record = keys.end(keys.record)
+    assert (True, record) == (record != before, keys.end(keys.journal))
 
 
 def claim_anew(keys: Keys, owned: Grant) -> None:
@@ -124,16 +46,6 @@ def claim_anew(keys: Keys, owned: Grant) -> None:
     outcome = ["oa", 1, "oc", 0, "of", 0, "og", 0, "oh", '["value","",""]', "ov", ""]
     keys.server.do("HSET", keys.record, "st", "D", "tk", owned.token, *outcome)
     keys.claim()
-
-
-def heal(act: Callable[[Keys, Grant], Any]) -> Callable[[Keys, Grant], Any]:
-    """Return what loses a record, but not its journal, before it acts."""
-
-    def lose_and_act(keys: Keys, owned: Grant) -> None:
-        keys.server.do("DEL", keys.record)
-        act(keys, owned)
-
-    return lose_and_act
 
 
 ENDING: dict[str, Callable[[Keys, Grant], Any]] = {
@@ -173,7 +85,7 @@ def test_lost_journal_is_gone_on_in(keys: Keys) -> None:
     keys.step(owned, note("a"), note("b"))
     keys.server.do("DEL", keys.journal)
     keys.step(owned, note("d"), note("c"))
-    assert (note("d"), note("c")) == keys.entries()
+    assert (note("d"), note("c")) == keys.seen().journal
 
 
 def test_two_hundred_entries_in_order(keys: Keys) -> None:
@@ -182,7 +94,7 @@ def test_two_hundred_entries_in_order(keys: Keys) -> None:
     entries = [note(f"{number * 7919 % 211}", b"x" * 100) for number in range(200)]
     keys.step(owned, *entries)
     keys.step(owned, *reversed(entries))
-    assert tuple(entries) == keys.entries()
+    assert tuple(entries) == keys.seen().journal
 
 
 def test_journal_comes_in_one_round_trip(keys: Keys) -> None:
@@ -194,16 +106,6 @@ def test_journal_comes_in_one_round_trip(keys: Keys) -> None:
     decision = keys.claim()
     assert isinstance(decision, Acquired)
     assert ((note(),), 1) == (decision.journal, keys.server.scripts_run() - before)
-
-
-def called(keys: Keys, act: Callable[[], Any]) -> dict[str, int]:
-    """Return how often scripts call each command in the server while something is done."""
-    keys.server.do("CONFIG", "RESETSTAT")
-    act()
-    with keys.server.client() as client:
-        statistics = client.info("commandstats")
-    counts = {name.removeprefix("cmdstat_"): each["calls"] for name, each in statistics.items()}
-    return {name: count for name, count in counts.items() if name in SCRIPTED}
 
 
 def test_call_without_steps_touches_no_journal(keys: Keys) -> None:
@@ -218,7 +120,7 @@ def test_call_without_steps_touches_no_journal(keys: Keys) -> None:
         keys.claim,
     ]
     expected = [write, write, {**write, "publish": 1}, look]
-    assert expected == [called(keys, act) for act in acts]
+    assert expected == [keys.called(act) for act in acts]
 
 
 def test_format_is_pinned(keys: Keys) -> None:
@@ -228,4 +130,7 @@ def test_format_is_pinned(keys: Keys) -> None:
     order = [1, b"a\r\n", 0, "é"]
     result = [b"e\xc3\xa9", b'["AP8=","json",true]\n\x00\nbody']
     keys.server.do("HSET", keys.journal, *order, *result, b"ea\r\n", b'["","",false]\n')
-    assert (Entry("é", b"\x00\xff", "json", b"\x00\nbody"), Entry("a\r\n", b"")) == keys.entries()
+    assert (
+        Entry("é", b"\x00\xff", "json", b"\x00\nbody"),
+        Entry("a\r\n", b""),
+    ) == keys.seen().journal

@@ -16,7 +16,19 @@ from .harmless import harmless
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ...protocol import Beat, Claim, Completion, Decision, Record, Release, Standing, Step
+    from ...protocol import (
+        Append,
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Page,
+        Read,
+        Record,
+        Release,
+        Standing,
+        Step,
+    )
     from ...stores.base import Caller, Colour
 
 Answer = TypeVar("Answer")
@@ -33,6 +45,7 @@ class ObservedStore(Store):
     def __init__(self, store: Store) -> None:
         self.name: str = store.name
         self.colour: Colour = store.colour
+        self.sequences: bool = store.sequences
         self._store = store
 
     def face(self, caller: Caller, /) -> Store:
@@ -55,6 +68,18 @@ class ObservedStore(Store):
     def step(self, address: str, command: Step, /) -> Coroutine[object, object, Standing]:
         """Pass on a step."""
         return self._observe("step", self._store.step(address, command))
+
+    def append(self, address: str, command: Append, /) -> Coroutine[object, object, Standing]:
+        """Pass on chunks."""
+        return self._observe("append", self._store.append(address, command))
+
+    def read(self, address: str, command: Read, /) -> Coroutine[object, object, Page]:
+        """Pass on a question for chunks."""
+        return self._observe("read", self._store.read(address, command))
+
+    def cancel(self, address: str, /) -> Coroutine[object, object, bool]:
+        """Pass on a request to stop."""
+        return self._observe("cancel", self._store.cancel(address))
 
     def release(self, address: str, command: Release, /) -> Coroutine[object, object, Standing]:
         """Pass on a release."""

@@ -19,7 +19,7 @@ from ...protocol import retry_delay
 from .wire import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .sources import BlockingConnection
 
@@ -27,6 +27,7 @@ __all__ = ["Hub"]
 
 _log: Final = logging.getLogger("idemkit")
 
+_AT_ONCE: Final = 256  # messages that are heard before bells ring
 _LONGEST_PAUSE: Final = 6  # the attempt from which on a pause grows no more
 
 Rings: TypeAlias = "dict[bytes, dict[int, Callable[[], None]]]"
@@ -202,18 +203,30 @@ class Listener:
 
     def _hear_all(self) -> None:
         while self._connection.can_read(timeout=0):
-            kind, channel, _ = self._connection.read_response(disable_decoding=True)
-            if kind != b"unsubscribe":
-                self._hear(kind, channel)
+            for channel in self._take_messages():
+                with self._lock:
+                    rings = list(self._rings.get(channel, {}).values())
+                for ring in rings:
+                    _ring(ring)
 
-    def _hear(self, kind: bytes, channel: bytes) -> None:
+    def _take_messages(self) -> Iterable[bytes]:
+        """Return the channels of what has arrived, each once: one ring says all that many do."""
+        channels: dict[bytes, None] = {}
+        for _ in range(_AT_ONCE):
+            if not self._connection.can_read(timeout=0):
+                break
+            kind, channel, _ = self._connection.read_response(disable_decoding=True)
+            if kind == b"unsubscribe":
+                continue
+            channels[channel] = None
+            if kind == b"subscribe":
+                self._begin(channel)
+        return channels
+
+    def _begin(self, channel: bytes) -> None:
         self._failures = 0
         with self._lock:
-            if kind == b"subscribe":
-                self._heard.add(channel)
-            rings = list(self._rings.get(channel, {}).values())
-        for ring in rings:
-            _ring(ring)
+            self._heard.add(channel)
 
 
 def _ring(ring: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ read. Each write draws a new revision, so that no two states of a row are ever t
 
 A journal, which few records have, is rows of its own, marked in the record's. They change only
 together with it, so that its revision is theirs, too; and what takes the mark away deletes them.
+Only a claim is told what stands in one: every step of a call would have to read all the earlier.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...protocol import Completion
 
-__all__ = ["FORMAT", "apply", "find", "recall", "record_own"]
+__all__ = ["FORMAT", "apply", "find", "glance", "recall", "record_own"]
 
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
@@ -52,6 +53,8 @@ _COLUMNS: Final = (
     "fresh_until",
     "gone_at",
     "journaled",
+    "length",
+    "cancelled",
 )
 _READ: Final = f"SELECT {', '.join(_COLUMNS)} FROM idemkit_records WHERE address = ?"  # noqa: S608 - constants
 _RECALL: Final = """
@@ -71,7 +74,7 @@ _RECORD_OWN: Final = """
 UPDATE idemkit_records SET
     state = 'done', recorded_attempt = attempt, revision = ?, expires_at = ?,
     kind = ?, codec = ?, body = ?, origin = ?, completed_at = ?, fresh_until = ?, gone_at = ?,
-    journaled = 0
+    journaled = 0, length = length * ?, cancelled = 0
 WHERE address = ? AND token = ? AND state = 'running' AND expires_at > ?
 """
 
@@ -91,6 +94,8 @@ _draw: Final = SystemRandom().getrandbits
 _STATES: Final = {state.value: state for state in State}
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _NOTHING_RECORDED: Final = (None,) * 8
+_UNREAD: Final = (Entry("\0", b""),)
+"""Stands for a journal that was not read; no step has such a name."""
 
 
 def find(connection: sqlite3.Connection, address: str) -> Record | None:
@@ -100,7 +105,17 @@ def find(connection: sqlite3.Connection, address: str) -> Record | None:
         StoreVersionError: A newer release wrote it.
     """
     row = connection.execute(_READ, (address,)).fetchone()
-    return None if row is None else _record(row, _journal(connection, address, row))
+    return None if row is None else _record(row, _journal(connection, address))
+
+
+def glance(connection: sqlite3.Connection, address: str) -> Record | None:
+    """Return the record at an address, its journal unread.
+
+    Raises:
+        StoreVersionError: A newer release wrote it.
+    """
+    row = connection.execute(_READ, (address,)).fetchone()
+    return None if row is None else _record(row, _UNREAD)
 
 
 def recall(

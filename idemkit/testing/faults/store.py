@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from ...protocol import (
+        Append,
         Beat,
         Claim,
         Completion,
         Decision,
+        Page,
+        Read,
         Record,
         Recorded,
         Release,
@@ -42,6 +45,7 @@ class _Way(Store):
     def __init__(self, store: Store, colour: Colour, faults: FaultyStore) -> None:
         self.name: str = store.name
         self.colour: Colour = colour
+        self.sequences: bool = store.sequences
         self._store = store
         self._faults = faults
 
@@ -67,6 +71,20 @@ class _Way(Store):
         """Pass on."""
         at = self._faults.at
         return await self._pass("step", lambda: self._store.step(at(address), command))
+
+    async def append(self, address: str, command: Append, /) -> Standing:
+        """Pass on."""
+        at = self._faults.at
+        return await self._pass("append", lambda: self._store.append(at(address), command))
+
+    async def read(self, address: str, command: Read, /) -> Page:
+        """Pass on."""
+        at = self._faults.at
+        return await self._pass("read", lambda: self._store.read(at(address), command))
+
+    async def cancel(self, address: str, /) -> bool:
+        """Pass on."""
+        return await self._pass("cancel", lambda: self._store.cancel(self._faults.at(address)))
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Pass on."""
