@@ -1,13 +1,13 @@
 """Run a guarded generator, and have what it yields recorded, whoever listens.
 
-A synchronous generator runs in the thread of whoever asks for its next item: its first reader,
-and, if that leaves, a thread of its own. An asynchronous one runs in a task of its own from the
-start, because whoever reads it may be cancelled, and that must not reach it.
+A synchronous generator runs in the thread of whichever reader of this process wants its next item
+first, and, once none is left, in a thread of its own. An asynchronous one runs in a task of its
+own from the start, because whoever reads it may be cancelled, and that must not reach it.
 """
 
 from __future__ import annotations
 
-import inspect
+import atexit
 import logging
 import threading
 import time
@@ -15,48 +15,104 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from .core.colour import ASYNC, SYNC, drive, limit
-from .core.ending import Ending, failed, unserializable
-from .errors import IdempotencyError, MaxRunExceededError, StreamInterruptedError
+from .core.ending import Ending, failed, stopped, unserializable
+from .core.forks import in_child
+from .errors import MaxRunExceededError, ReentrantCallError, StreamInterruptedError
 from .protocol import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Collection, Generator
 
     from .core.codecs import Codec
+    from .core.colour import Frame
     from .core.engine import Engine
     from .core.execution import Execution
     from .core.feeds import Feed
     from .core.recording import Recorder
     from .core.result import Result
 
-__all__ = ["AsyncProduction", "Production"]
+__all__ = ["AsyncProduction", "Producer", "Production", "cancel", "producer_of", "wind_up"]
 
 BURST: Final = 64
 """Items after which a generator that never waits lets its readers have their turn."""
 
+PATIENCE: Final = 10.0
+"""Seconds for which `close` lets a generator go on that nobody reads, if it has no `max_run`."""
+
+EXIT_PATIENCE: Final = 2.0
+"""Likewise, for the end of the process."""
+
+GRACE: Final = 1.0
+"""Seconds for which they wait, after having asked a generator to stop, until it has."""
+
 logger: Final = logging.getLogger("idemkit")
 
 
-class _Production:
-    """What both colours share.
+class Producer:
+    """A generator on its way; what both colours share.
 
     Args:
         engine: Settles.
-        execution: The claim under which the generator runs.
+        execution: The claim under which it runs.
         codec: Makes bytes of its items.
+        begin: Calls the generator function.
         lasting: Whether it goes on when its last reader has left.
     """
 
     def __init__(
-        self, engine: Engine, execution: Execution, codec: Codec, *, lasting: bool
+        self,
+        engine: Engine,
+        execution: Execution,
+        codec: Codec,
+        begin: Callable[[], Any],
+        *,
+        lasting: bool,
     ) -> None:
-        self._engine = engine
-        self._execution = execution
+        self.engine: Engine = engine
+        self.execution: Execution = execution
+        self.over: bool = False
+        self.attached: int = 0
+        """How many readers of this process have come while it ran, beside the first."""
         self._codec = codec
+        self._begin = begin
         self._lasting = lasting
         self._recorder: Recorder = engine.recorder(execution)
+        self._stop: StreamInterruptedError | None = None
+        self._refused: BaseException | None = None
+        self._bells: list[Callable[[], None]] = []
         self.feed: Feed = self._recorder.feed
-        execution.fix_ttl()
+        self.feed.on_deserted = self.deserted
+        execution.on_cancel = self.cancel
+        _under_way[self.feed] = self
+
+    @property
+    def until(self) -> float:
+        """Monotonic seconds at which `max_run` is over, or infinity."""
+        return self.execution.renew_until
+
+    def cancel(self) -> None:
+        """Ask it to stop, because somebody wants the call to end; from any thread."""
+        call = self.execution.call
+        message = f"{call.operation} was cancelled"
+        self.stop(StreamInterruptedError(message, key=call.key, cancelled=True))
+
+    def stop(self, error: StreamInterruptedError | None = None) -> None:
+        """Ask it to stop, from any thread."""
+        self._stop = self._stop or error or self._stopped()
+
+    def deserted(self) -> None:
+        """Go on without readers, or stop."""
+        raise NotImplementedError
+
+    def reach(self, number: int) -> None:
+        """See to it that there will be more than so many items; for readers that are threads."""
+        raise NotImplementedError
+
+    def when_over(self, ring: Callable[[], None]) -> None:
+        """Ring when it has come to its end."""
+        self._bells.append(ring)
+        if self.over:
+            ring()
 
     def _take(self, item: Any) -> None:
         """Record one item.
@@ -68,33 +124,68 @@ class _Production:
             chunk = self._codec.encode(item)
         except Exception as error:
             self._recorder.give_up(Kind.UNSERIALIZABLE)
-            raise unserializable(self._execution.call, item, error) from error
-        if len(chunk) > self._execution.policy.max_bytes:
+            self._refused = unserializable(self.execution.call, item, error)
+            raise self._refused from error
+        if len(chunk) > self.execution.policy.max_bytes:
             self._recorder.give_up(Kind.OVERSIZED)
         self._recorder.put(chunk)
+        if self.execution.observed is not None:
+            self.execution.observed.tally.add(chunk)
+
+    async def _settle(self, error: BaseException | None) -> BaseException | None:
+        """Record what it came to; return what its readers are to hear."""
+        ending = self._ending(await self._recorder.close(self._codec.name), error)
+        conclusion = await self.engine.settle(self.execution, ending)
+        kept = ending.result is not None and ending.result.kind in (Kind.SEQUENCE, Kind.ERROR)
+        self.execution.recorded = conclusion.recorded and kept
+        return ending.error
 
     def _ending(self, result: Result, error: BaseException | None) -> Ending:
-        if error is None or result.kind is Kind.UNSERIALIZABLE:
+        if error is None or error is self._refused:
             return Ending(error=error, result=result)
-        ending = failed(self._execution, error)._replace(lost=False)
+        if error is self._stop:
+            return stopped(self.execution, error)
+        ending = failed(self.execution, error)
+        if ending.lost:
+            return Ending(error=self._interrupted("was taken over by another caller"))
         if ending.result is None:
             return ending
-        return ending._replace(result=ending.result._replace(length=result.length))
+        # Items that were not kept cannot be replayed before the error.
+        whole = result.kind is Kind.SEQUENCE
+        return ending._replace(
+            result=ending.result._replace(length=result.length) if whole else result
+        )
+
+    def _finish(self, error: BaseException | None) -> None:
+        """Let everybody know that it is over."""
+        if self.execution.observed is not None:
+            self.execution.observed.tally.readers = self.attached
+        self.execution.__exit__(error and type(error), error, None)
+        # What stops a thread or a loop is for that one alone.
+        heard = error if error is None or isinstance(error, Exception) else self._stopped()
+        self._recorder.finish(heard)
+        self.over = True
+        _under_way.pop(self.feed, None)
+        for ring in self._bells:
+            ring()
 
     def _stopped(self) -> StreamInterruptedError:
-        call = self._execution.call
-        return StreamInterruptedError(f"{call.operation} was asked to stop", key=call.key)
+        return self._interrupted("was stopped")
+
+    def _interrupted(self, why: str) -> StreamInterruptedError:
+        call = self.execution.call
+        return StreamInterruptedError(f"{call.operation} {why}; call it again", key=call.key)
 
 
-class Production(_Production):
-    """A synchronous generator on its way.
+class Production(Producer):
+    """A synchronous generator on its way; it runs in a context of its own.
 
     Args:
-        engine: Settles.
-        execution: The claim under which it runs.
-        codec: Makes bytes of its items.
-        lasting: Whether it goes on when its last reader has left.
-        begin: Calls the generator function.
+        engine: See `Producer`.
+        execution: Likewise.
+        codec: Likewise.
+        begin: Likewise.
+        lasting: Likewise.
     """
 
     def __init__(
@@ -102,95 +193,92 @@ class Production(_Production):
         engine: Engine,
         execution: Execution,
         codec: Codec,
+        begin: Callable[[], Generator[Any, Any, Any]],
         *,
         lasting: bool,
-        begin: Callable[[], Iterator[Any]],
     ) -> None:
-        super().__init__(engine, execution, codec, lasting=lasting)
-        self.over: bool = False
-        self._cancelled = False
+        super().__init__(engine, execution, codec, begin, lasting=lasting)
+        execution.leave_thread()
         self._lock = threading.Lock()
+        self._body: Generator[Any, Any, Any] | None = None
         self._context = copy_context()
         self._context.run(execution.__enter__)
-        execution.on_cancel = self._cancel
-        self._body = self._context.run(begin)
 
-    def _cancel(self) -> None:
-        self._cancelled = True
+    def reach(self, number: int) -> None:
+        """Run it until there are more than so many items, or it has come to its end."""
+        while self.feed.length <= number and not self.over:
+            with self._lock:
+                if self.feed.length <= number and not self.over:
+                    self._context.run(self._advance)
 
-    def advance(self) -> Any:
-        """Run it to its next item, and return that.
-
-        Raises:
-            StopIteration: It has come to its end.
-            BaseException: What it raised.
-        """
-        with self._lock:
-            if self.over:
-                raise StopIteration
-            try:
-                if self._cancelled:
-                    raise self._stopped()
-                item = self._context.run(next, self._body)
-                self._take(item)
-                if self._recorder.full:
-                    drive(self._recorder.room())
-            except StopIteration:
-                self._settle(None)
-                raise
-            except BaseException as error:
-                self._settle(error)
-                raise
-        return item
-
-    def abandon(self) -> None:
-        """Go on without the reader who has driven it so far, or stop."""
-        if not self.over:
+    def deserted(self) -> None:
+        """Run it to its end in the background, or stop it."""
+        if self.over:
+            return
+        if self._lasting:
             SYNC.start(self._drain())
+        else:
+            self._end(self._stopped())
+
+    def _advance(self) -> None:
+        """Run it to its next item; its errors are for its readers."""
+        try:
+            if self._stop is not None:
+                raise self._stop
+            if self._body is None:
+                self.execution.fix_ttl()
+                self._body = self._begin()
+            self._take(next(self._body))
+            if self._recorder.full:
+                drive(self._recorder.room())
+        except StopIteration:
+            self._conclude(None)
+        except Exception as error:  # noqa: BLE001 - the readers get it
+            self._conclude(error)
+        except BaseException as error:  # interrupted
+            self._conclude(error)
+            raise
 
     async def _drain(self) -> None:
-        until = self._execution.renew_until
-        try:
-            while self._lasting or self.feed.followed:
-                if time.monotonic() > until:
-                    self._stop(MaxRunExceededError("it ran longer than max_run"))
-                self.advance()
-            self._stop(self._stopped())
-        except StopIteration:
-            return
-        except Exception as error:
+        while not self.over and not self.feed.followed:
+            if time.monotonic() > self.until:
+                self._end(MaxRunExceededError("it ran longer than max_run"))
+            else:
+                self.reach(self.feed.length)
+        if self.feed.end is not None and self.feed.end.error is not None:
             logger.info(
-                "%s failed with no reader left", self._execution.call.operation, exc_info=error
+                "%s failed with no reader left",
+                self.execution.call.operation,
+                exc_info=self.feed.end.error,
             )
 
-    def _stop(self, error: Exception) -> None:
+    def _end(self, error: Exception) -> None:
+        """End it here and now, with this error."""
         with self._lock:
             if not self.over:
-                self._settle(error)
+                self._context.run(self._conclude, error)
 
-    def _settle(self, error: BaseException | None) -> None:
-        self.over = True
+    def _conclude(self, error: BaseException | None) -> None:
+        if error is not None and self._body is not None:
+            try:
+                self._body.close()
+            except Exception as raised:  # noqa: BLE001 - likewise
+                error = raised
         try:
-            close = getattr(self._body, "close", None)
-            if error is not None and close is not None:
-                self._context.run(close)
-            ending = self._ending(drive(self._recorder.close(self._codec.name)), error)
-            conclusion = drive(self._engine.settle(self._execution, ending))
-            self._execution.recorded = conclusion.recorded
+            error = drive(self._settle(error))
         finally:
-            self._context.run(self._execution.__exit__, None, None, None)
-            self._recorder.finish(error)
+            self._finish(error)
 
 
-class AsyncProduction(_Production):
+class AsyncProduction(Producer):
     """An asynchronous generator on its way, in a task of its own.
 
     Args:
-        engine: Settles.
-        execution: The claim under which it runs.
-        codec: Makes bytes of its items.
-        lasting: Whether it goes on when its last reader has left.
-        begin: Calls the generator function.
+        engine: See `Producer`.
+        execution: Likewise.
+        codec: Likewise.
+        begin: Likewise.
+        lasting: Likewise.
     """
 
     def __init__(
@@ -198,35 +286,58 @@ class AsyncProduction(_Production):
         engine: Engine,
         execution: Execution,
         codec: Codec,
+        begin: Callable[[], AsyncGenerator[Any, Any]],
         *,
         lasting: bool,
-        begin: Callable[[], AsyncIterator[Any]],
     ) -> None:
-        super().__init__(engine, execution, codec, lasting=lasting)
-        self._begin = begin
-        self._stopping = False
+        super().__init__(engine, execution, codec, begin, lasting=lasting)
         self._ask_to_stop = ASYNC.start(self._run())
-        execution.on_cancel = self.stop
-        if not lasting:
-            self.feed.on_deserted = self.stop
 
-    def stop(self) -> None:
-        """Ask it to stop, from any thread."""
-        self._stopping = True
+    def reach(self, number: int) -> None:
+        """Refuse to block the very thread that runs it."""
+        execution = self.execution
+        if self.feed.length <= number and not self.over and is_here(self):
+            message = (
+                f"{execution.call.operation} already runs on this thread's event loop, and "
+                "blocking the thread to wait for it would never end"
+            )
+            raise ReentrantCallError(message, key=execution.call.key)
+
+    def stop(self, error: StreamInterruptedError | None = None) -> None:
+        """Ask it to stop at its next await, from any thread."""
+        super().stop(error)
         self._ask_to_stop()
 
+    def deserted(self) -> None:
+        """Stop it, unless it is to go on."""
+        if not self._lasting:
+            self.stop()
+
     async def _run(self) -> None:
-        error: BaseException | None = None
-        with self._execution:
-            try:
-                await limit(self._produce(), self._execution.policy.max_seconds)
-            except GeneratorExit:
-                raise  # nobody will resume this task: the claim is left to the beat thread
-            except BaseException as raised:  # noqa: BLE001 - its readers get it
-                error = raised if isinstance(raised, Exception) else self._stopped()
-            await self._settle(error)
+        error: BaseException | None = self._stopped()  # if nobody will resume this task
+        self.execution.__enter__()
+        try:
+            error = await self._came_to()
+            error = await ASYNC.finish(self._settle(error))
+        finally:
+            self._finish(error)
+        if error is not None and not isinstance(error, Exception):
+            raise error  # it is for the loop
+
+    async def _came_to(self) -> BaseException | None:
+        try:
+            await limit(self._produce(), self.execution.policy.max_seconds)
+        except GeneratorExit:
+            raise  # nothing more may be awaited: the claim is left to the beat thread
+        except ASYNC.cancelled:
+            self._stop = self._stop or self._stopped()
+            return self._stop
+        except BaseException as error:  # noqa: BLE001 - the readers get it
+            return error
+        return None
 
     async def _produce(self) -> None:
+        self.execution.fix_ttl()
         body = self._begin()
         try:
             async for item in body:
@@ -236,15 +347,70 @@ class AsyncProduction(_Production):
                 elif self.feed.length % BURST == 1:
                     await ASYNC.give_way()
         finally:
-            if inspect.isasyncgen(body):
-                await body.aclose()
+            await body.aclose()
 
-    async def _settle(self, error: BaseException | None) -> None:
-        try:
-            ending = self._ending(await self._recorder.close(self._codec.name), error)
-            conclusion = await self._engine.settle(self._execution, ending)
-            self._execution.recorded = conclusion.recorded
-        except IdempotencyError as unsettled:
-            error = error or unsettled
-        finally:
-            self._recorder.finish(error)
+
+_under_way: Final[dict[Feed, Producer]] = {}
+"""The producers of this process that have not come to their end."""
+
+
+def producer_of(feed: Feed) -> Producer | None:
+    """Return who produces into a feed, if it is somebody in this process."""
+    return _under_way.get(feed)
+
+
+def cancel(engines: Collection[Engine], address: str) -> None:
+    """Ask whoever produces the sequence at this address, in this process, to stop."""
+    for producer in list(_under_way.values()):
+        if producer.engine in engines and producer.execution.address == address:
+            producer.cancel()
+
+
+def is_here(producer: Producer) -> bool:
+    """Say whether it can only go on when the calling thread does."""
+    return isinstance(producer, AsyncProduction) and (
+        producer.execution.thread == threading.get_ident()
+    )
+
+
+async def wind_up(engines: Collection[Engine], frame: Frame) -> None:
+    """Wait until the generators without readers have come to their end; then ask them to stop."""
+    deserted = [
+        producer
+        for producer in list(_under_way.values())
+        if producer.engine in engines and not producer.feed.followed
+    ]
+    await _wind_up(deserted, frame, PATIENCE)
+
+
+async def _wind_up(deserted: list[Producer], frame: Frame, patience: float) -> None:
+    begun = time.monotonic()
+    for producer in deserted:
+        until = begun + patience if producer.until == float("inf") else producer.until
+        if frame is SYNC and is_here(producer):
+            until = 0.0
+        await _wait(producer, frame, until)
+        if not producer.over:
+            producer.stop()
+    asked = time.monotonic()
+    for producer in deserted:
+        if not (frame is SYNC and is_here(producer)):
+            await _wait(producer, frame, asked + GRACE)
+
+
+async def _wait(producer: Producer, frame: Frame, until: float) -> None:
+    bell = frame.bell()
+    producer.when_over(bell.ring)
+    left = until - time.monotonic()
+    if not producer.over and producer.execution.alive() and left > 0:
+        await bell.wait(left)
+
+
+def _at_exit() -> None:
+    deserted = [producer for producer in list(_under_way.values()) if not producer.feed.followed]
+    drive(_wind_up(deserted, SYNC, EXIT_PATIENCE))
+
+
+in_child(_under_way.clear)
+# After the lease's own, and therefore called before it: what ends now needs its claim.
+atexit.register(_at_exit)

@@ -295,7 +295,7 @@ class MemoryStore(Store):
             raise StoreFullError(message)
         while self._settled and self._used() + size > self.max_bytes:
             self._settled.popitem()
-        self._take_stock()
+        self._take_stock(size)
 
     def _put(self, address: str, record: Record) -> _Kept:
         """Keep a record, with the chunks that are still its own."""
@@ -331,16 +331,14 @@ class MemoryStore(Store):
                 settled.popitem()
         self._take_stock()
 
-    def _take_stock(self) -> None:
-        """Note how many bytes of chunks may come before room has to be made for them."""
-        done = int(self._settled.currsize)
-        self._spare = min(self.max_bytes - done, self._most)
-        self._crowded = self._is_crowded(done + self._appended)
-
-    def _is_crowded(self, used: int) -> bool:
-        """Say whether the budget is half spent; before that, what was used last does not matter."""
+    def _take_stock(self, coming: int = 0) -> None:
+        """Note whether the budget is half spent, and when chunks call for another look."""
+        done, half = int(self._settled.currsize), self.max_bytes // 2
+        by_bytes = done + self._appended + coming > half
         by_records = self.max_records is not None and self._count() * 2 > self.max_records
-        return by_records or used * 2 > self.max_bytes
+        # Before that, what was used last does not matter.
+        self._crowded = by_bytes or by_records
+        self._spare = min((self.max_bytes if by_bytes else half) - done, self._most)
 
     def _used(self) -> int:
         return int(self._settled.currsize) + self._appended

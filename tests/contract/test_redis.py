@@ -70,8 +70,8 @@ FORMAT_1[b"stopped"] = {**FORMAT_1[b"running"], b"sq": b"2", b"cx": b"1"}
 CHUNKS = (b"\x00\r\n", b"")
 
 
-class TestRedisStore(SequenceStoreContract, StoreContract):
-    """Records and sequences in Valkey and Redis, on the server's clock."""
+class Live:
+    """Stores on the server's clock."""
 
     @pytest.fixture
     def store(self, redis_store: RedisStore) -> RedisStore:
@@ -79,8 +79,8 @@ class TestRedisStore(SequenceStoreContract, StoreContract):
         return redis_store
 
 
-class TestClockedRedisStore(ClockedSequenceStoreContract, ClockedStoreContract):
-    """The same, on a clock that is set."""
+class OnSetClock:
+    """Stores on a clock that is set."""
 
     @pytest.fixture
     def store(self, server: Server, prefix: str, clock: FakeClock) -> Iterator[RedisStore]:
@@ -88,6 +88,22 @@ class TestClockedRedisStore(ClockedSequenceStoreContract, ClockedStoreContract):
         store = RedisStore(server.url, prefix=prefix, clock=clock.milliseconds)
         yield store
         drive(store.close())
+
+
+class TestRedisStore(Live, StoreContract):
+    """Records in Valkey and Redis, on the server's clock."""
+
+
+class TestClockedRedisStore(OnSetClock, ClockedStoreContract):
+    """The same, on a clock that is set."""
+
+
+class TestRedisSequences(Live, SequenceStoreContract):
+    """Sequences in Valkey and Redis, on the server's clock."""
+
+
+class TestClockedRedisSequences(OnSetClock, ClockedSequenceStoreContract):
+    """The same, on a clock that is set."""
 
 
 class TestPinnedRedisStore(PinnedStoreContract):

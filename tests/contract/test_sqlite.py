@@ -7,12 +7,19 @@ import pytest
 
 from idemkit.core.colour import drive
 from idemkit.stores.sqlite import SQLiteStore
-from idemkit.testing import ClockedStoreContract, FakeClock, PinnedStoreContract, StoreContract
+from idemkit.testing import (
+    ClockedSequenceStoreContract,
+    ClockedStoreContract,
+    FakeClock,
+    PinnedStoreContract,
+    SequenceStoreContract,
+    StoreContract,
+)
 from tests.stores.sqlite_files import RELEASE_1, beside
 
 
-class TestSQLiteStore(StoreContract):
-    """Records in a file, on the host's clock."""
+class TestSQLiteStore(SequenceStoreContract, StoreContract):
+    """Records and sequences in a file, on the host's clock."""
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SQLiteStore]:
@@ -22,7 +29,7 @@ class TestSQLiteStore(StoreContract):
         drive(store.close())
 
 
-class TestClockedSQLiteStore(ClockedStoreContract):
+class TestClockedSQLiteStore(ClockedSequenceStoreContract, ClockedStoreContract):
     """The same, on a clock that is set."""
 
     @pytest.fixture
@@ -33,7 +40,7 @@ class TestClockedSQLiteStore(ClockedStoreContract):
         drive(store.close())
 
 
-class TestCrowdedSQLiteStore(ClockedStoreContract):
+class TestCrowdedSQLiteStore(ClockedSequenceStoreContract, ClockedStoreContract):
     """The same with next to no room: what is promised does not depend on the budget."""
 
     @pytest.fixture

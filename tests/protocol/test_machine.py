@@ -1,6 +1,6 @@
 """Random walks through claims, crashes, losses and delays: what is promised holds in all of them.
 
-`tests.protocol.world` says what that is. The second half of this file breaks the rules, one at a
+`tests.protocol.ledger` says what that is. The second half of this file breaks the rules, one at a
 time, and expects the walks to notice: a machine that cannot fail proves nothing.
 """
 
@@ -13,10 +13,12 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from idemkit.protocol import (
     TABLE,
+    Append,
     Beat,
     Claim,
     Completion,
     Entry,
+    Kind,
     Move,
     Record,
     Release,
@@ -39,6 +41,7 @@ def test_promises_hold() -> None:
 # -------------------------------------------------------------- the machine can fail
 
 Breaking = Callable[[pytest.MonkeyPatch], None]
+HEALING = (Beat, Step, Append, Completion)
 
 
 def move(verb: Verb, situation: Situation, wrong: Move, *, own: bool) -> Breaking:
@@ -82,6 +85,21 @@ BROKEN_MOVES = [
     (Verb.STEP, Situation.DONE, True, Move.NOTE),
     (Verb.STEP, Situation.DONE, False, Move.REPEAT),
     (Verb.STEP, Situation.FORGOTTEN, False, Move.HEAL),
+    (Verb.APPEND, Situation.ABSENT, False, Move.LOSE),
+    (Verb.APPEND, Situation.RUNNING, False, Move.EXTEND),
+    (Verb.APPEND, Situation.RUNNING, True, Move.LOSE),
+    (Verb.APPEND, Situation.RUNNING, True, Move.REPEAT),
+    (Verb.APPEND, Situation.ABANDONED, False, Move.EXTEND),
+    (Verb.APPEND, Situation.ABANDONED, True, Move.LOSE),
+    (Verb.APPEND, Situation.FAILED, True, Move.EXTEND),
+    (Verb.APPEND, Situation.FAILED, False, Move.EXTEND),
+    (Verb.APPEND, Situation.DONE, True, Move.EXTEND),
+    (Verb.APPEND, Situation.DONE, False, Move.REPEAT),
+    (Verb.APPEND, Situation.FORGOTTEN, False, Move.HEAL),
+    (Verb.CANCEL, Situation.RUNNING, False, Move.LOSE),
+    (Verb.CANCEL, Situation.ABANDONED, False, Move.LOSE),
+    (Verb.CANCEL, Situation.FAILED, False, Move.MARK),
+    (Verb.CANCEL, Situation.DONE, False, Move.MARK),
     (Verb.COMPLETE, Situation.ABSENT, False, Move.LOSE),
     (Verb.COMPLETE, Situation.RUNNING, True, Move.REPEAT),
     (Verb.COMPLETE, Situation.RUNNING, False, Move.RECORD),
@@ -148,12 +166,12 @@ def leave_not_asked(patch: pytest.MonkeyPatch) -> None:
 
 def lease_too_short(patch: pytest.MonkeyPatch) -> None:
     """Let the store count a tenth less than the owner trusts in."""
-    right = rules._renew
+    right = rules._extend
 
-    def wrong(record: Record, terms: Terms, now: int) -> Record:
-        return right(record, replace(terms, lease=terms.lease * 9 // 10), now)
+    def wrong(record: Record, terms: Terms, now: int, length: int) -> Record:
+        return right(record, replace(terms, lease=terms.lease * 9 // 10), now, length)
 
-    patch.setattr(rules, "_renew", wrong)
+    patch.setattr(rules, "_extend", wrong)
 
 
 def beat_that_renews_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -227,6 +245,64 @@ def journal_out_of_order(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rules, "_noted", wrong)
 
 
+def sequence_handed_on(patch: pytest.MonkeyPatch) -> None:
+    """Let the next owner go on in the sequence of the one before."""
+    right = rules._take
+
+    def wrong(record: Record | None, command: Claim, now: int, **more: int) -> object:
+        answer, taken = right(record, command, now, **more)
+        return answer, replace(taken, length=0 if record is None else record.length)
+
+    patch.setattr(rules, "_take", wrong)
+
+
+def sequence_counted_twice(patch: pytest.MonkeyPatch) -> None:
+    """Let an append that is sent again count again."""
+
+    def wrong(standing: object, record: Record, command: Append, now: int) -> object:
+        length = record.length + len(command.chunks)
+        return standing, rules._extend(record, command.grant.terms, now, length)
+
+    patch.setattr(rules, "_extended", wrong)
+
+
+def sequence_with_a_gap(patch: pytest.MonkeyPatch) -> None:
+    """Let chunks be missing."""
+
+    def wrong(standing: object, record: Record, command: Append, now: int) -> object:
+        length = max(record.length, command.last)
+        return standing, rules._extend(record, command.grant.terms, now, length)
+
+    patch.setattr(rules, "_extended", wrong)
+
+
+def sequence_recorded_in_part(patch: pytest.MonkeyPatch) -> None:
+    """Let a sequence be recorded as whole, whatever is there of it."""
+    right = rules._recorded
+
+    def wrong(record: Record, command: Completion, now: int) -> Record:
+        length = record.length if command.kind is Kind.SEQUENCE else command.length
+        return right(record, command._replace(length=length), now)
+
+    patch.setattr(rules, "_recorded", wrong)
+
+
+def request_not_heard(patch: pytest.MonkeyPatch) -> None:
+    """Let an owner not be told that it is to stop."""
+    patch.setattr(rules, "_standing", lambda _record: rules.Standing.HELD)
+
+
+def request_handed_on(patch: pytest.MonkeyPatch) -> None:
+    """Let the next owner be asked what the one before was."""
+    right = rules._take
+
+    def wrong(record: Record | None, command: Claim, now: int, **more: int) -> object:
+        answer, taken = right(record, command, now, **more)
+        return answer, replace(taken, cancelled=record is not None and record.cancelled)
+
+    patch.setattr(rules, "_take", wrong)
+
+
 def tombstone_that_keeps_no_epoch(patch: pytest.MonkeyPatch) -> None:
     """Let a tombstone start epochs again."""
     right = rules._take
@@ -253,7 +329,7 @@ def healing_without_a_lease(patch: pytest.MonkeyPatch) -> None:
     right = World.process
 
     def wrong(world: World, sent: Sent) -> object:
-        hasty = {"heal": True} if isinstance(sent.command, Beat | Step | Completion) else {}
+        hasty = {"heal": True} if isinstance(sent.command, HEALING) else {}
         command = sent.command._replace(**hasty) if hasty else sent.command
         return right(world, replace(sent, command=command))
 
@@ -281,6 +357,12 @@ BREAKINGS = [
     journal_dropped_by_a_failure,
     journal_begun_anew_by_each_step,
     journal_out_of_order,
+    sequence_handed_on,
+    sequence_counted_twice,
+    sequence_with_a_gap,
+    sequence_recorded_in_part,
+    request_not_heard,
+    request_handed_on,
     tombstone_that_keeps_no_epoch,
     trust_from_the_answer,
     healing_without_a_lease,
@@ -297,4 +379,4 @@ def test_breaking_is_noticed(breaking: Breaking, monkeypatch: pytest.MonkeyPatch
     """A rule that is broken breaks a promise within a few thousand walks."""
     breaking(monkeypatch)
     with pytest.raises(AssertionError):
-        wander(5000)
+        wander(10_000)

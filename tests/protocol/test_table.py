@@ -20,22 +20,32 @@ from idemkit.protocol import (
 
 # A column per verb; in it, what its owner gets and, after the stroke, what anybody else gets.
 EXPECTED = """
-           claim             beat         step         complete     release      forget
-absent     take/take         heal/heal    heal/heal    heal/heal    lose/lose    bury/bury
-running    resume/wait       renew/lose   note/lose    record/lose  free/lose    bury/bury
-abandoned  resume/take_over  renew/lose   note/lose    record/lose  free/lose    bury/bury
-failed     wait/take         repeat/lose  repeat/lose  lose/lose    repeat/lose  bury/bury
-done       replay/replay     repeat/lose  repeat/lose  repeat/lose  lose/lose    bury/bury
-stale      take/take         repeat/lose  repeat/lose  repeat/lose  lose/lose    bury/bury
-forgotten  take/take         lose/lose    lose/lose    lose/lose    lose/lose    bury/bury
+           claim             beat         step         append       complete     release
+absent     take/take         heal/heal    heal/heal    heal/heal    heal/heal    lose/lose
+running    resume/wait       renew/lose   note/lose    extend/lose  record/lose  free/lose
+abandoned  resume/take_over  renew/lose   note/lose    extend/lose  record/lose  free/lose
+failed     wait/take         repeat/lose  repeat/lose  repeat/lose  lose/lose    repeat/lose
+done       replay/replay     repeat/lose  repeat/lose  repeat/lose  repeat/lose  lose/lose
+stale      take/take         repeat/lose  repeat/lose  repeat/lose  repeat/lose  lose/lose
+forgotten  take/take         lose/lose    lose/lose    lose/lose    lose/lose    lose/lose
+
+           cancel       forget
+absent     lose/lose    bury/bury
+running    mark/mark    bury/bury
+abandoned  mark/mark    bury/bury
+failed     lose/lose    bury/bury
+done       lose/lose    bury/bury
+stale      lose/lose    bury/bury
+forgotten  lose/lose    bury/bury
 """
 
 
 def expectations() -> dict[tuple[Verb, Situation, bool], Move]:
-    """Read the table above."""
-    head, *rows = (line.split() for line in EXPECTED.strip().splitlines())
+    """Read the tables above."""
     return {
         (Verb(verb), Situation(row[0]), own): Move[name.upper()]
+        for part in EXPECTED.split("\n\n")
+        for head, *rows in [[line.split() for line in part.strip().splitlines()]]
         for row in rows
         for verb, cell in zip(head, row[1:], strict=True)
         for own, name in zip((True, False), cell.split("/"), strict=True)

@@ -6,6 +6,7 @@ import pytest
 
 from idemkit.protocol import (
     Acquired,
+    Append,
     Beat,
     Claim,
     Completion,
@@ -14,12 +15,15 @@ from idemkit.protocol import (
     Grant,
     InDoubt,
     Kind,
+    Page,
     Poisoned,
+    Read,
     Record,
     Recorded,
     Release,
     Reused,
     Running,
+    Situation,
     Standing,
     State,
     Step,
@@ -37,6 +41,9 @@ VALUES = [
     Beat(GRANT, heal=True),
     ENTRY,
     Step(GRANT, (ENTRY,), heal=True),
+    Append(GRANT, 1, (b"chunk",), heal=True),
+    Read(),
+    Page(Situation.RUNNING, 1, 1, 5, chunks=(b"chunk",)),
     Completion(GRANT, Kind.VALUE, "plain", b"1", "", 1, 0, heal=True),
     Release(GRANT, "ValueError"),
     OUTCOME,
@@ -77,6 +84,8 @@ def test_value_is_hashable(value: object) -> None:
         (Standing.HELD, False),
         (Standing.HEALED, False),
         (Standing.REPEATED, False),
+        (Standing.CANCELLED, False),
+        (Standing.GAP, False),
         (Standing.SUPERSEDED, True),
         (Standing.GONE, True),
         (Standing.FORGOTTEN, True),
@@ -89,20 +98,20 @@ def test_lost(standing: Standing, lost: bool) -> None:
 
 def test_every_standing_is_judged() -> None:
     """A standing that is added must be sorted into one kind or the other above."""
-    assert 6 == len(Standing)
+    assert 8 == len(Standing)
 
 
 @pytest.mark.parametrize(
     ("stored", "names"),
     [
-        (State, ["running", "failed", "done", "forgotten"]),
-        (Kind, ["value", "error", "oversized", "unserializable"]),
-        (Standing, ["held", "healed", "repeated", "superseded", "gone", "forgotten"]),
+        (State, "running failed done forgotten"),
+        (Kind, "value error sequence oversized unserializable incomplete"),
+        (Standing, "held healed repeated cancelled gap superseded gone forgotten"),
     ],
 )
-def test_stored_names_are_pinned(stored: type[State | Kind | Standing], names: list[str]) -> None:
+def test_stored_names_are_pinned(stored: type[State | Kind | Standing], names: str) -> None:
     """What stores write down outlives this release."""
-    assert names == [member.value for member in stored]
+    assert names == " ".join(member.value for member in stored)
 
 
 def test_terms_of_an_operation_that_fixes_only_its_lease() -> None:
@@ -125,3 +134,14 @@ def test_record_and_grant_have_no_journal_unless_told() -> None:
     """Most calls take no steps."""
     record = Record(State.RUNNING, b"t", b"f", 1, 1, 0, 2, 4)
     assert ((), ()) == (record.journal, Acquired(1, 1, 0).journal)
+
+
+def test_record_has_no_chunks_unless_told() -> None:
+    """Most calls return one value, and nobody asks them to stop."""
+    record = Record(State.RUNNING, b"t", b"f", 1, 1, 0, 2, 4)
+    assert (0, False) == (record.length, record.cancelled)
+
+
+def test_completion_has_no_chunks_unless_told() -> None:
+    """Most outcomes are no sequences."""
+    assert 0 == Completion(GRANT, Kind.VALUE, "plain", b"1", "", 1, 0, heal=True).length

@@ -11,8 +11,10 @@ from functools import partial
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from idemkit.protocol import Beat, Claim, Entry, Release, Step, Terms
-from tests.protocol.world import FINGERPRINT, LEASE, RETENTION, Call, Sent, World, Write
+from idemkit.protocol import Append, Beat, Claim, Entry, Release, Step, Terms
+from tests.protocol.chunks import chunk
+from tests.protocol.ledger import Write
+from tests.protocol.world import FINGERPRINT, LEASE, RETENTION, Call, Sent, World
 
 
 class Fate(Enum):
@@ -100,6 +102,17 @@ class Walk(RuleBasedStateMachine):
             entries = tuple(Entry(name, FINGERPRINT, "plain", body) for name in names)
             self.send(call, Step(call.grant, entries, heal), fate)
 
+    @rule(caller=CALLERS, fate=FATES, more=st.integers(0, 2), again=st.integers(0, 3))
+    def appends(self, caller: int, fate: Fate, more: int, again: int) -> None:
+        """An owner appends what is new, after some that it may have sent before."""
+        call = self.call_of(caller)
+        if call.running and call.grant is not None:
+            heal = self.world.now < call.trusted_until
+            first = max(call.length + 1 - again, 1)
+            call.length += more
+            chunks = tuple(chunk(call.token, n) for n in range(first, call.length + 1))
+            self.send(call, Append(call.grant, first, chunks, heal), fate)
+
     @rule(caller=CALLERS, fate=FATES, ttl=TTLS, stale=st.sampled_from([0, LEASE]))
     def completes(self, caller: int, fate: Fate, ttl: int, stale: int) -> None:
         """A body returns; the command may be sent more than once, but it is one command."""
@@ -141,6 +154,18 @@ class Walk(RuleBasedStateMachine):
     def reply_arrives(self, pick: int) -> None:
         """An answer that was under way arrives."""
         self.world.receive(self.world.replied.pop(pick % len(self.world.replied)))
+
+    @rule(anew=st.booleans())
+    def somebody_reads(self, anew: bool) -> None:
+        """A reader goes on, or is another one."""
+        if anew:
+            self.world.ledger.chunks.follow()
+        self.world.read()
+
+    @rule()
+    def somebody_cancels(self) -> None:
+        """Somebody asks the owner to stop."""
+        self.world.cancel()
 
     @rule(step=STEPS)
     def time_passes(self, step: int) -> None:
@@ -188,6 +213,11 @@ def stepping(walk: Walk, by: random.Random) -> None:
     to_store(partial(Walk.steps, names=names, done=by.random() < 0.7))(walk, by)
 
 
+def appending(walk: Walk, by: random.Random) -> None:
+    """Append a chunk or two, after some that are sent again."""
+    to_store(partial(Walk.appends, more=by.randrange(3), again=by.choice([0, 0, 1, 3])))(walk, by)
+
+
 def arriving(walk: Walk, by: random.Random) -> None:
     """Let something arrive that was under way."""
     if walk.world.sent:
@@ -202,6 +232,9 @@ STRIDES: dict[Stride, int] = {
     to_store(Walk.beats): 4,
     to_store(Walk.settles_again): 2,
     stepping: 4,
+    appending: 4,
+    lambda walk, by: walk.somebody_reads(anew=by.random() < 0.2): 2,
+    lambda walk, _by: walk.somebody_cancels(): 1,
     completing: 6,
     failing: 2,
     arriving: 4,
@@ -217,6 +250,6 @@ def wander(walks: int) -> None:
     for _ in range(walks):
         walk = Walk()
         walk.build(take_over=randomly.random() < 0.8, max_attempts=randomly.choice([2, 5]))
-        for stride in randomly.choices(list(STRIDES), list(STRIDES.values()), k=60):
+        for stride in randomly.choices(list(STRIDES), list(STRIDES.values()), k=70):
             stride(walk, randomly)
             walk.one_owner()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from idemkit.core.colour import drive
 from idemkit.errors import StoreFullError, StoreUnavailableError
@@ -387,7 +388,8 @@ def test_busy_server(redis_store: RedisStore, server: Server, colour: Colour) ->
     face.run(face.store.open())
     loop.start()
     try:
-        time.sleep(0.1)
+        with pytest.raises(ResponseError, match="BUSY"):
+            list(map(server.do, ["PING"] * 10_000))
         with pytest.raises(StoreUnavailableError, match="BUSY"):
             face.run(face.store.claim("a", claim()))
     finally:

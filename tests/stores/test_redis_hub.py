@@ -11,6 +11,7 @@ import pytest
 
 from idemkit.core.colour import drive
 from idemkit.stores.redis import RedisStore
+from idemkit.testing.contract.commands import append
 from tests.commands import claim, completion, grant, release
 from tests.proxy import Proxy
 from tests.servers import Server, free_port, running, valkey_binary, wait_until
@@ -47,7 +48,7 @@ def own(store: RedisStore, address: str = "a") -> Any:
     return grant(claim(), drive(store.claim(address, claim())))
 
 
-@pytest.mark.parametrize("verb", ["complete", "release", "forget"])
+@pytest.mark.parametrize("verb", ["complete", "release", "append", "cancel", "forget"])
 def test_rings(redis_store: RedisStore, verb: str) -> None:
     """The bell rings once when listening begins, and once for what happens."""
     owned = own(redis_store)
@@ -59,11 +60,57 @@ def test_rings(redis_store: RedisStore, verb: str) -> None:
             drive(redis_store.complete("a", completion(owned)))
         case "release":
             drive(redis_store.release("a", release(owned)))
+        case "append":
+            drive(redis_store.append("a", append(owned, b"chunk")))
+        case "cancel":
+            drive(redis_store.cancel("a"))
         case _:
             drive(redis_store.forget("a", 60_000))
     bell.wait_for(2)
     stop()
     assert 2 == bell.rings
+
+
+def test_append_of_nothing_new_rings_nobody(redis_store: RedisStore) -> None:
+    """An append that is sent again wakes no reader: there is nothing to read."""
+    owned = own(redis_store)
+    bell = Bell()
+    stop = redis_store.watch("a", bell)
+    bell.wait_for(1)
+    for _ in range(3):
+        drive(redis_store.append("a", append(owned, b"chunk")))
+    drive(redis_store.cancel("a"))
+    bell.wait_for(3)
+    stop()
+    assert 3 == bell.rings
+
+
+def test_flood_of_messages_rings_twice(
+    redis_store: RedisStore, server: Server, prefix: str
+) -> None:
+    """Of what has arrived while bells rang, 256 messages are heard together, then the rest."""
+    bell, other, let_go = Bell(), Bell(), threading.Event()
+
+    def ring_slowly() -> None:
+        bell()
+        let_go.wait()
+
+    stop_other = redis_store.watch("b", other)
+    other.wait_for(1)
+    stop = redis_store.watch("a", ring_slowly)
+    bell.wait_for(1)
+    with server.client() as client:
+        with client.pipeline(transaction=False) as pipeline:
+            for number in range(300):
+                pipeline.publish(f"{prefix}:{{a}}:c", f"C{number}")
+            pipeline.publish(f"{prefix}:{{b}}:c", "D")
+            pipeline.execute()
+        client.ping()  # By now the server has written to everybody.
+    let_go.set()
+    other.wait_for(2)
+    stop()
+    stop_other()
+    assert 1 + 2 == bell.rings
 
 
 def test_second_watcher_of_a_channel(redis_store: RedisStore) -> None:

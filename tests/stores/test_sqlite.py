@@ -12,10 +12,11 @@ import pytest
 
 from idemkit.core.colour import drive, pair
 from idemkit.errors import StoreUnavailableError
-from idemkit.protocol import Acquired, Done, Kind, Running, Standing
+from idemkit.protocol import Acquired, Done, Kind, Read, Running, Standing
 from idemkit.stores.sqlite import SQLiteStore, access
 from idemkit.stores.sqlite.store import host_clock
 from idemkit.testing import FakeClock
+from idemkit.testing.contract.commands import append
 from tests.commands import BODY, FINGERPRINT, OTHER, beat, claim, completion, grant, release
 from tests.gauntlet.crowds import Caller, Pause
 from tests.stand_ins import in_child, reached
@@ -23,7 +24,8 @@ from tests.stores.sqlite_files import Naps, beside, finish, held, own
 
 Open = Callable[..., SQLiteStore]
 
-VERBS = ["claim", "complete", "release", "forget", "peek"]
+WRITES = ["claim", "complete", "release", "forget", "append", "cancel"]
+VERBS = [*WRITES, "peek", "read"]
 
 
 def use(store: Any, verb: str) -> Any:
@@ -34,7 +36,10 @@ def use(store: Any, verb: str) -> Any:
         "complete": (completion(owned),),
         "release": (release(owned),),
         "forget": (1000,),
+        "append": (append(owned, b"chunk"),),
+        "cancel": (),
         "peek": (),
+        "read": (Read(),),
     }
     return getattr(store, verb)("a", *words[verb])
 
@@ -211,7 +216,7 @@ LEASES = [("a", 30_000), ("b", 1_000)]
 # -------------------------------------------------------------------------------- locked
 
 
-@pytest.mark.parametrize("verb", ["claim", "complete", "release", "forget"])
+@pytest.mark.parametrize("verb", WRITES)
 def test_lock_is_waited_for(
     another: Open, file: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
@@ -225,7 +230,7 @@ def test_lock_is_waited_for(
     assert 7 <= sum(naps.taken) < 7.02
 
 
-@pytest.mark.parametrize("verb", ["claim", "complete", "release", "forget"])
+@pytest.mark.parametrize("verb", WRITES)
 def test_lock_that_goes_in_time(
     another: Open, file: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
@@ -241,11 +246,13 @@ def test_lock_that_goes_in_time(
 
 def test_look_does_not_mind_a_lock(sqlite_store: SQLiteStore, file: Path) -> None:
     """Readers and a writer do not hinder each other."""
-    finish(sqlite_store)
+    owned = own(sqlite_store)
+    drive(sqlite_store.append("a", append(owned, b"chunk")))
     with held(file):
         found = drive(sqlite_store.peek("a"))
+        page = drive(sqlite_store.read("a", Read()))
         decision = drive(sqlite_store.claim("a", claim(OTHER)))
-    assert (True, Done) == (found is not None, type(decision))
+    assert (True, (b"chunk",), Running) == (found is not None, page.chunks, type(decision))
 
 
 # ------------------------------------------------------------------------------- colours
@@ -302,11 +309,14 @@ async def test_task_beside_a_busy_thread(noted: tuple[SQLiteStore, list[int]], v
     assert threading.get_ident() not in threads
 
 
-@pytest.mark.parametrize("verb", ["claim", "complete", "release", "forget"])
+@pytest.mark.parametrize("verb", [verb for verb in WRITES if verb != "append"])
 async def test_task_beside_a_locked_file(
     noted: tuple[SQLiteStore, list[int]], file: Path, verb: str
 ) -> None:
-    """So it does where another process keeps the file locked."""
+    """So it does where another process keeps the file locked.
+
+    An append does not ask for the time, by which this is seen, before it has the lock.
+    """
     store, threads = noted
     own(store)
     with held(file) as holder:

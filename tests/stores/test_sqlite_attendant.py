@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,6 +170,15 @@ def test_change_across_a_fork_is_heard(keeper: Attendant, another: Open) -> None
     before = bell.rings
     in_child(lambda: drive(another().forget("a", 1000)))
     assert bell.heard(before)
+    stop()
+
+
+def test_what_is_heard_may_go_on(keeper: Attendant, sqlite_store: SQLiteStore) -> None:
+    """Whoever follows a sequence is as close to its later chunks as to the first."""
+    bell, stop = listening(keeper)
+    keeper._waiting_since = before = time.monotonic() - 60
+    assert rung(bell, lambda: own(sqlite_store))
+    assert before < keeper._waiting_since
     stop()
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from idemkit.core.colour import drive
 from idemkit.errors import StoreFullError
-from idemkit.protocol import Acquired, Done, Kind, Standing
+from idemkit.protocol import Acquired, Done, Kind, Read, Standing
 from idemkit.stores.sqlite import SQLiteStore, budget
 from idemkit.stores.sqlite.budget import BATCH, Budget
 from idemkit.testing import FakeClock
+from idemkit.testing.contract.commands import append
 from tests.commands import OTHER, claim, completion, release
 from tests.stores.sqlite_files import beside, finish, own
 
@@ -216,6 +217,90 @@ def test_outcome_beyond_the_whole_budget(another: Open) -> None:
     decision = drive(store.claim("a", claim(OTHER)))
     assert isinstance(decision, Done)
     assert (Kind.OVERSIZED, b"") == (decision.recorded.kind, decision.recorded.body)
+
+
+# --------------------------------------------------------------------------------- chunks
+
+LARGE = 200_000
+
+
+def record(store: SQLiteStore, address: str, *, ttl: int) -> None:
+    """Record a sequence of 400 kB, in small chunks."""
+    owned = own(store, address)
+    drive(store.append(address, append(owned, *[b"x" * 1_000] * 400)))
+    command = completion(owned, b"", kind=Kind.SEQUENCE, length=400, ttl=ttl)
+    drive(store.complete(address, command))
+
+
+def size(store: SQLiteStore) -> int:
+    """Return how many bytes the file says it uses."""
+    found = store._access.attempt(lambda connection: connection.execute(budget._BYTES_USED))
+    return int(found.fetchone()[0])
+
+
+@pytest.mark.parametrize("chunk", [1_000_001, LARGE])
+def test_append_beyond_the_budget(another: Open, chunk: int) -> None:
+    """Where only what runs could go it is refused, and nothing of it is appended."""
+    store = another(max_bytes=1_000_000)
+    owned = own(store)
+    drive(store.append("a", append(owned, *[b"x" * LARGE] * 4)))
+    with pytest.raises(StoreFullError, match="max_bytes=1000000"):
+        drive(store.append("a", append(owned, b"small", b"x" * chunk, first=5)))
+    assert (4, True) == (drive(store.read("a", Read())).length, size(store) < 1_000_000)
+    assert Standing.HELD == drive(store.append("a", append(owned, b"small", first=5)))
+
+
+def test_append_without_room_for_it_renews_nothing(another: Open, file_clock: FakeClock) -> None:
+    """It is refused as a whole, before anybody looks at the claim."""
+    store = another(max_bytes=100_000)
+    owned = own(store)
+    before = drive(store.peek("a"))
+    with pytest.raises(StoreFullError):
+        drive(store.append("a", append(owned, b"x" * 100_000)))
+    assert before == drive(store.peek("a"))
+    file_clock.advance(1)
+    assert Standing.HELD == drive(store.append("a", append(owned)))
+
+
+def test_append_makes_room_for_itself(another: Open, file: Path) -> None:
+    """What would expire next goes, and no more of it than must."""
+    store = another(max_bytes=1_000_000)
+    record(store, "first", ttl=10_000)
+    record(store, "second", ttl=20_000)
+    owned = own(store, "new")
+    drive(store.append("new", append(owned, b"x" * LARGE)))
+    whole = drive(store.read("second", Read(room=LARGE)))
+    assert (["new", "second"], 400, 200) == (addresses(file), whole.length, len(whole.chunks))
+
+
+def test_claim_makes_room_of_one_sequence(another: Open, file: Path) -> None:
+    """A claim that finds the file full costs the sequence that would expire next, not all."""
+    large = another(max_bytes=10_000_000)
+    for number in range(3):
+        record(large, f"{number}", ttl=10_000 + number)
+    own(another(max_bytes=size(large)), "new")
+    assert ["1", "2", "new"] == addresses(file)
+
+
+def test_dropped_chunks_go_before_any_record(another: Open, file: Path) -> None:
+    """What nobody can read any more costs nobody anything."""
+    store = another(max_bytes=1_000_000)
+    for address in ("dropped", "kept"):
+        record(store, address, ttl=10_000)
+    drive(store.forget("dropped", 5_000))
+    record(store, "new", ttl=10_000)
+    assert ["dropped", "kept", "new"] == addresses(file)
+    assert 400 == drive(store.read("kept", Read())).length
+
+
+def test_long_way_to_room_is_gone_in_stages(another: Open, file: Path) -> None:
+    """After a batch an append goes on, and leaves the rest of the way to the next."""
+    unlimited = another()
+    for number in range(3 * BATCH):
+        finish(unlimited, f"{number}", body=b"x" * 2_000)
+    owned = own(unlimited, "new")
+    drive(another(max_bytes=100_000).append("new", append(owned, b"chunk")))
+    assert 2 * BATCH + 1 == len(addresses(file))
 
 
 def test_count_is_right_whoever_writes(another: Open, file: Path, file_clock: FakeClock) -> None:

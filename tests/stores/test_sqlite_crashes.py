@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from idemkit.core.colour import drive
-from idemkit.protocol import Acquired, Decision, Done, Poisoned, Record, Running
+from idemkit.protocol import Acquired, Decision, Done, Kind, Poisoned, Read, Record, Running
 from idemkit.stores.sqlite import SQLiteStore
+from idemkit.stores.sqlite.attendant import clear_dropped
 from idemkit.stores.sqlite.budget import sweep_abandoned, sweep_expired
+from idemkit.testing.contract.commands import append
 from tests.commands import OTHER, beat, claim, completion, grant, release
 from tests.stand_ins import in_child
-from tests.stores.sqlite_files import own, restored, sound
+from tests.stores.sqlite_files import beside, own, restored, sound
 
 NOW = 1_000_000
 LATER = NOW + 20_000
@@ -24,6 +26,7 @@ FAR_OFF = 2**60
 MANY = 100
 """Statements; what takes more never comes to an end."""
 
+WRITTEN, MORE = (b"one", b"", b"three"), (b"four", b"five" * 2_000)
 OWNED = grant(claim(), Acquired(NOW, 1, 0))
 
 Act = Callable[[SQLiteStore], object]
@@ -37,12 +40,14 @@ class Found(NamedTuple):
         record: The record of the call.
         decision: What somebody else is told who makes the same call.
         takeover: What somebody else is told when the lease is over.
+        chunks: What a reader is given before that, as much as the record says there is.
     """
 
     sound: bool
     record: Record | None
     decision: Decision
     takeover: Decision
+    chunks: tuple[bytes, ...]
 
 
 def opened(file: Path, now: int, **settings: Any) -> SQLiteStore:
@@ -82,11 +87,13 @@ def found_in(file: Path) -> Found:
     store._attendant._writes = -1_000_000
     store._access.attempt(lambda connection: connection.execute("PRAGMA synchronous = off"))
     seen = drive(store.peek("a"))
+    page = drive(store.read("a", Read()))
+    assert page.length == len(page.chunks)
     decision = drive(store.claim("a", claim(OTHER)))
     now.append(LATER + 60_000)
     takeover = drive(store.claim("a", claim(b"third")))
     drive(store.close())
-    return Found(whole, seen and seen[0], decision, takeover)
+    return Found(whole, seen and seen[0], decision, takeover, page.chunks)
 
 
 def deaths(file: Path, act: Act, **settings: Any) -> list[Found]:
@@ -222,6 +229,58 @@ def test_beats(file: Path, settings: dict[str, int]) -> None:
     )
     left = [state.decision.left for state in states]  # type: ignore[union-attr]
     assert (["running", "running"], [10_000, 30_000]) == (records(states), left)
+
+
+def write(store: SQLiteStore) -> None:
+    """Leave a sequence behind."""
+    own(store)
+    drive(store.append("a", append(OWNED, *WRITTEN)))
+
+
+def test_append(file: Path, settings: dict[str, int]) -> None:
+    """All chunks of it are there, with the lease that they renew, or none."""
+    states = before_and_after(
+        file,
+        write,
+        lambda store: drive(store.append("a", append(OWNED, *MORE, first=4))),
+        **settings,
+    )
+    left = [state.decision.left for state in states]  # type: ignore[union-attr]
+    assert (["running", "running"], [10_000, 30_000]) == (records(states), left)
+    assert [WRITTEN, WRITTEN + MORE] == [state.chunks for state in states]
+
+
+def test_append_that_heals(file: Path) -> None:
+    """It puts the claim back with all it brings, or nothing is there."""
+    states = before_and_after(
+        file,
+        lambda store: drive(store.open()),
+        lambda store: drive(store.append("a", append(OWNED, *WRITTEN))),
+    )
+    assert ["nothing", "running"] == records(states)
+    assert [(), WRITTEN] == [state.chunks for state in states]
+
+
+def test_completion_of_a_sequence(file: Path) -> None:
+    """It is abandoned, or replays; its chunks are there either way."""
+    command = completion(OWNED, kind=Kind.SEQUENCE, length=len(WRITTEN), ttl=1_000_000)
+    states = before_and_after(file, write, lambda store: drive(store.complete("a", command)))
+    assert (["running", "done"], [Running, Done]) == (records(states), decisions(states))
+    assert [WRITTEN, WRITTEN] == [state.chunks for state in states]
+
+
+def test_clearing(file: Path) -> None:
+    """What nobody can read goes batch by batch; a death in between leaves the rest for the next."""
+
+    def drop(store: SQLiteStore) -> None:
+        write(store)
+        drive(store.forget("a", 60_000))
+
+    states = before_and_after(file, drop, lambda store: store._access.attempt(clear_dropped))
+    assert ["forgotten"] == records(states)
+    with beside(file) as connection:
+        assert not connection.execute("SELECT 1 FROM idemkit_sequences").fetchall()
+        assert not connection.execute("SELECT 1 FROM idemkit_chunks").fetchall()
 
 
 def test_eviction(file: Path) -> None:

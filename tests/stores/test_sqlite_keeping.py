@@ -8,9 +8,20 @@ import pytest
 
 from idemkit.core.colour import drive
 from idemkit.stores.sqlite import SQLiteStore, attendant, schema
-from idemkit.stores.sqlite.attendant import LONG_LOG, WRITES_PER_ROUND, Attendant, shorten_log
+from idemkit.stores.sqlite.attendant import (
+    BYTES_PER_WRITE,
+    LONG_LOG,
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    WRITES_PER_ROUND,
+    Attendant,
+    shorten_log,
+)
 from idemkit.stores.sqlite.budget import BATCH
+from idemkit.stores.sqlite.chunks import BATCH_BYTES
 from idemkit.testing import FakeClock
+from idemkit.testing.contract.commands import append
+from idemkit.testing.contract.door import Doorbell
 from tests.servers import wait_until
 from tests.stores.sqlite_files import beside, finish, own
 
@@ -88,6 +99,83 @@ def test_trouble_while_keeping_is_said(
     file.rmdir()
     round_of(keeper)
     wait_until(file.exists)
+
+
+# --------------------------------------------------------------------------------- chunks
+
+
+def dropped(store: SQLiteStore, address: str = "a", *, size: int = BATCH_BYTES) -> None:
+    """Leave three chunks behind that nobody can read any more."""
+    drive(store.append(address, append(own(store, address), *[b"x" * size] * 3)))
+    drive(store.forget(address, 1000))
+
+
+def chunks_left(file: Path) -> int:
+    """Return how many chunks there are, of whomever."""
+    with beside(file) as connection:
+        return int(connection.execute("SELECT count(*) FROM idemkit_chunks").fetchone()[0])
+
+
+def test_dropped_chunks_go(keeper: Attendant, sqlite_store: SQLiteStore, file: Path) -> None:
+    """Batch after batch, until nothing is left; then there is peace."""
+    for address in "abc":
+        dropped(sqlite_store, address)
+    keeper.written("a")
+    wait_until(lambda: chunks_left(file) == 0)
+    wait_until(lambda: not keeper._littered)
+
+
+def test_waiters_hear_while_chunks_go(
+    keeper: Attendant, sqlite_store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two batches the attendant listens."""
+    monkeypatch.setattr(attendant, "clear_dropped", lambda _connection: True)
+    keeper.written("elsewhere")
+    wait_until(lambda: keeper._littered)
+    bell = Doorbell()
+    stop = keeper.watch("a", bell)
+    assert bell.heard(0)
+    before = bell.rings
+    own(sqlite_store)
+    assert bell.heard(before)
+    stop()
+
+
+def test_batches_leave_time_for_others(keeper: Attendant) -> None:
+    """A pause after each, however long somebody has waited here."""
+    keeper._waiting_since = 0.0
+    patient = keeper._pause()
+    keeper._littered = True
+    assert (LONGEST_PAUSE, SHORTEST_PAUSE) == (patient, keeper._pause())
+
+
+def test_trouble_while_clearing_is_said(
+    keeper: Attendant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried again in the next round, and not before."""
+
+    def fail(_connection: sqlite3.Connection) -> bool:
+        raise sqlite3.OperationalError("disk on fire")
+
+    monkeypatch.setattr(attendant, "clear_dropped", fail)
+    keeper.written("a")
+    wait_until(lambda: caplog.records)
+    (said,) = caplog.records
+    assert "could not be kept: StoreUnavailableError" in said.getMessage()
+    assert not keeper._littered
+
+
+def test_large_appends_have_the_file_kept_sooner(another: Open) -> None:
+    """A log grows by bytes: what is large counts for as many writes as it makes the log longer."""
+    store = another()
+    owned = own(store)
+    before = store._attendant._writes
+    drive(store.append("a", append(owned, b"x" * BYTES_PER_WRITE, b"x" * BYTES_PER_WRITE)))
+    drive(store.append("a", append(owned, b"small", first=3)))
+    assert 3 + 1 == store._attendant._writes - before
+
+
+# ------------------------------------------------------------------------------------ log
 
 
 def log_size(file: Path) -> int:

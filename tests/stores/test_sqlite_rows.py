@@ -24,7 +24,18 @@ from idemkit.protocol import (
 )
 from idemkit.stores.sqlite import SQLiteStore, rows, schema
 from idemkit.testing import PINNED_AT, FakeClock
-from tests.commands import BODY, FINGERPRINT, OTHER, TOKEN, claim, completion, grant, note, step
+from tests.commands import (
+    BODY,
+    FINGERPRINT,
+    OTHER,
+    TOKEN,
+    beat,
+    claim,
+    completion,
+    grant,
+    note,
+    step,
+)
 from tests.stores.sqlite_files import RELEASE_1, beside, finish, own
 
 NOW = PINNED_AT
@@ -67,9 +78,11 @@ def test_record_comes_back_as_it_was(
     connection: sqlite3.Connection, state: State, outcome: Recorded | None
 ) -> None:
     """Every record there can be is a row."""
-    record = replace(RUNNING, state=state, recorded=outcome, error="ValueError")
+    record = replace(
+        RUNNING, state=state, recorded=outcome, error="ValueError", length=7, cancelled=True
+    )
     put(connection, record)
-    assert record == rows.find(connection, "a")
+    assert record == rows.find(connection, "a") == rows.glance(connection, "a")
 
 
 def test_record_is_replaced(connection: sqlite3.Connection) -> None:
@@ -153,11 +166,15 @@ def test_somebody_else_deleted_it(file: Path, connection: sqlite3.Connection) ->
 # ------------------------------------------------------------- the short way to complete
 
 
-def test_own_outcome_is_recorded_as_the_rules_say(connection: sqlite3.Connection) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.SEQUENCE])
+def test_own_outcome_is_recorded_as_the_rules_say(
+    connection: sqlite3.Connection, kind: Kind
+) -> None:
     """The statement that need not look makes of a record what `protocol.complete` makes of it."""
     owned = grant(claim(), protocol.Acquired(NOW, 2, 1))
-    command = completion(owned, stale=30_000)
-    running = replace(RUNNING, recorded=OUTCOME._replace(attempt=1))
+    command = completion(owned, stale=30_000, kind=kind)
+    recorded = OUTCOME._replace(attempt=1)
+    running = replace(RUNNING, recorded=recorded, length=3, cancelled=True)
     put(connection, running)
     done = rows.record_own(connection, "a", command, NOW + 5)
     expected = protocol.complete(running, command, NOW + 5)
@@ -191,6 +208,14 @@ def test_other_outcomes_are_for_the_rules(
     command = completion(grant(claim(), protocol.Acquired(NOW, 2, 1)))
     assert not rows.record_own(connection, "a", command, NOW)
     assert record == rows.find(connection, "a")
+
+
+def test_own_sequence_is_for_the_rules(connection: sqlite3.Connection) -> None:
+    """They say whether it is whole."""
+    put(connection, RUNNING)
+    command = completion(grant(claim(), protocol.Acquired(NOW, 2, 1)), kind=Kind.SEQUENCE)
+    assert not rows.record_own(connection, "a", command, NOW)
+    assert RUNNING == rows.find(connection, "a")
 
 
 # ----------------------------------------------------------------------------- journals
@@ -231,6 +256,20 @@ def test_call_without_steps_pays_for_none(connection: sqlite3.Connection) -> Non
     owned = grant(claim(), rows.apply(connection, "a", protocol.claim, claim(), NOW))
     rows.record_own(connection, "a", completion(owned), NOW)
     assert ["SELECT", "INSERT", "UPDATE"] == [statement.split()[0] for statement in run]
+
+
+def test_step_does_not_read_the_earlier_ones(connection: sqlite3.Connection) -> None:
+    """Nor does a beat: what a call's steps cost does not grow with the square of their number."""
+    put(connection, replace(RUNNING, journal=(FIRST, SECOND)))
+    owned = grant(claim(), protocol.Acquired(NOW, 2, 1))
+    run: list[str] = []
+    connection.set_trace_callback(run.append)
+    rows.apply(connection, "a", protocol.step, step(owned, note("third")), NOW)
+    rows.apply(connection, "a", protocol.beat, beat(owned), NOW)
+    connection.set_trace_callback(None)
+    assert not [text for text in run if "SELECT" in text and "idemkit_steps" in text]
+    third = (FIRST, SECOND, note("third"))
+    assert third == getattr(rows.find(connection, "a"), "journal", None)
 
 
 # ------------------------------------------------------------------------------ formats
@@ -295,6 +334,8 @@ def test_this_release_writes_what_it_will_have_to_read(
         "expires_at": NOW + 90_000,
         "error": "",
         "journaled": 0,
+        "length": 0,
+        "cancelled": 0,
         "kind": "value",
         "codec": "plain",
         "origin": "00-ab-cd-01",

@@ -22,6 +22,10 @@ TABLES = {
     "idemkit_steps",
     "idemkit_unmarked",
     "idemkit_gone",
+    "idemkit_sequences",
+    "idemkit_chunks",
+    "idemkit_dropped",
+    "idemkit_orphaned",
 }
 COUNTING = {"idemkit_count", "idemkit_inserted", "idemkit_deleted"}
 

@@ -5,8 +5,9 @@ else; asking for it reads one page of shared memory. The attendant asks while so
 process waits, at first every millisecond, then ever less often, so that a waiter loses a
 sixteenth of the time it has waited, and at most 25 ms. Nobody waits: no thread asks.
 
-The file is kept in the same thread: log moved into the file, expired records deleted, in small
-steps after every few hundred writes, so that no caller ever does more than its own statement.
+The file is kept in the same thread: log moved into the file, expired records and dropped chunks
+deleted, in small steps after every few hundred writes, so that no caller ever does more than its
+own statement, and none waits long for the file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...errors import StoreError
 from ..rings import Rings
+from . import chunks
 from .budget import BATCH, sweep_abandoned, sweep_expired
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ IDLE: Final = 5.0
 """Seconds without anything to do after which the thread ends."""
 
 WRITES_PER_ROUND: Final = 256
+BYTES_PER_WRITE: Final = 16 * 1024
+"""Beyond which a write counts for several: it makes the log as much longer."""
+
 LONG_LOG: Final = 1000
 """Pages of log beyond which writers are held up for a moment to start it afresh."""
 
@@ -69,7 +74,7 @@ class Attendant:
         """Start anew: the thread and those who waited are the parent's."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._woken = self._closing = False
+        self._woken = self._closing = self._littered = False
         self._rings = Rings()
         self._ears = Ears()
         self._waiting_since = 0.0
@@ -85,10 +90,11 @@ class Attendant:
             ring()
         return stop
 
-    def written(self, address: str) -> None:
-        """Ring for those of this process, and count the write."""
+    def written(self, address: str, size: int = 0) -> None:
+        """Ring for those of this process, and count the write, in bytes if it is a large one."""
         self._rings.ring(address)
-        self._writes += 1  # two threads may count as one: it is no matter of exactness
+        # Two threads may count as one: it is no matter of exactness.
+        self._writes += 1 + size // BYTES_PER_WRITE
         if self._writes >= WRITES_PER_ROUND:
             self._wake()
 
@@ -116,6 +122,8 @@ class Attendant:
         while not self._closing:
             if self._writes >= WRITES_PER_ROUND:
                 self._keep()
+            if self._littered:
+                self._clear()
             waiting = self._rings.addresses()
             if waiting:
                 self._listen(waiting)
@@ -126,14 +134,19 @@ class Attendant:
 
     def _rest(self) -> bool:
         """Sleep until there may be something to do; say whether there is."""
-        if self._rings.addresses():
+        if self._littered or self._rings.addresses():
             if not self._woken:
-                self._changed.wait(pause_after(time.monotonic() - self._waiting_since))
+                self._changed.wait(self._pause())
             self._woken = False
             return True
         called = self._changed.wait_for(lambda: self._woken or self._closing, IDLE)
         self._woken = False
         return called
+
+    def _pause(self) -> float:
+        if self._littered:  # as long as a batch takes, so that others get their turn
+            return SHORTEST_PAUSE
+        return pause_after(time.monotonic() - self._waiting_since)
 
     def _listen(self, waiting: Sequence[str]) -> None:
         try:
@@ -141,6 +154,8 @@ class Attendant:
         except StoreError:  # the waiters hear it when they ask for themselves
             self._ears = Ears()
             return
+        if heard:  # and more may follow, of a sequence
+            self._waiting_since = time.monotonic()
         for address in heard:
             self._rings.ring(address)
 
@@ -151,12 +166,16 @@ class Attendant:
                 pass
             self._page = self._insist(partial(sweep_abandoned, after=self._page))
             self._access.insist(shorten_log, self._patience)
+            self._littered = True  # perhaps
         except StoreError as error:
-            logger.warning(
-                "the file of store 'sqlite' could not be kept: %s",
-                type(error).__name__,
-                extra={"idemkit.store.name": "sqlite", "error.type": type(error).__qualname__},
-            )
+            _warn(error)
+
+    def _clear(self) -> None:
+        self._littered = False
+        try:
+            self._littered = self._access.insist(clear_dropped, self._patience)
+        except StoreError as error:
+            _warn(error)
 
     def _insist(self, action: Callable[[sqlite3.Connection, int], T]) -> T:
         return self._access.insist(
@@ -210,6 +229,22 @@ def shorten_log(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA busy_timeout = {RESTART_PATIENCE}").fetchone()
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         connection.execute("PRAGMA busy_timeout = 0").fetchone()
+
+
+def clear_dropped(connection: sqlite3.Connection) -> bool:
+    """Delete some chunks that nobody can read any more; say whether there may be others."""
+    connection.execute("BEGIN IMMEDIATE")
+    found = chunks.clear(connection)
+    connection.execute("COMMIT")
+    return found
+
+
+def _warn(error: StoreError) -> None:
+    logger.warning(
+        "the file of store 'sqlite' could not be kept: %s",
+        type(error).__name__,
+        extra={"idemkit.store.name": "sqlite", "error.type": type(error).__qualname__},
+    )
 
 
 def _revision(connection: sqlite3.Connection, address: str) -> int | None:

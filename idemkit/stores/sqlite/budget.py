@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import StoreFullError
+from . import chunks
 from .schema import count_records
 
 if TYPE_CHECKING:
@@ -81,18 +82,29 @@ class Budget(NamedTuple):
         Raises:
             StoreFullError: All there is to evict is running.
         """
-        excess = self._excess(connection)
-        if excess and not sweep_expired(connection, _FOREVER, excess):
-            raise StoreFullError(f"the SQLite store's budget is spent on running calls: {self}")
-
-    def _excess(self, connection: sqlite3.Connection) -> int:
-        """Return how many records ought to go now, at most a batch."""
         if self.max_records is not None:
             (records,) = connection.execute(_RECORDS_USED).fetchone()
-            if records >= self.max_records:
-                return min(int(records) - self.max_records + 1, BATCH)
-        if self.max_bytes is not None:
+            excess = min(int(records) - self.max_records + 1, BATCH)
+            if excess > 0 and not sweep_expired(connection, _FOREVER, excess):
+                raise self._spent()
+        self.make_room(connection)
+
+    def make_room(self, connection: sqlite3.Connection, size: int = 0) -> None:
+        """Make room for so many bytes, or go a good part of the way if it is a long one.
+
+        Raises:
+            StoreFullError: All there is to evict is running.
+        """
+        if self.max_bytes is None:
+            return
+        for _ in range(BATCH):
             (used,) = connection.execute(_BYTES_USED).fetchone()
-            if used >= self.max_bytes:
-                return BATCH
-        return 0
+            if used + size < self.max_bytes:
+                return
+            # What nobody can read any more goes first. The rest goes one by one, for one record
+            # may have a whole long sequence.
+            if not chunks.clear(connection) and not sweep_expired(connection, _FOREVER, 1):
+                raise self._spent()
+
+    def _spent(self) -> StoreFullError:
+        return StoreFullError(f"the SQLite store's budget is spent on running calls: {self}")

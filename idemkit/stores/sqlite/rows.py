@@ -15,6 +15,7 @@ import itertools
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ... import protocol
 from ...errors import StoreVersionError
 from ...protocol import Entry, Kind, Record, Recorded, State
 
@@ -56,6 +57,7 @@ _COLUMNS: Final = (
     "length",
     "cancelled",
 )
+_JOURNALED: Final = _COLUMNS.index("journaled")
 _READ: Final = f"SELECT {', '.join(_COLUMNS)} FROM idemkit_records WHERE address = ?"  # noqa: S608 - constants
 _RECALL: Final = """
 SELECT kind, codec, body, origin, recorded_attempt, completed_at, fresh_until, gone_at
@@ -104,18 +106,12 @@ def find(connection: sqlite3.Connection, address: str) -> Record | None:
     Raises:
         StoreVersionError: A newer release wrote it.
     """
-    row = connection.execute(_READ, (address,)).fetchone()
-    return None if row is None else _record(row, _journal(connection, address))
+    return _look(connection, address, whole=True)[1]
 
 
 def glance(connection: sqlite3.Connection, address: str) -> Record | None:
-    """Return the record at an address, its journal unread.
-
-    Raises:
-        StoreVersionError: A newer release wrote it.
-    """
-    row = connection.execute(_READ, (address,)).fetchone()
-    return None if row is None else _record(row, _UNREAD)
+    """Return the same with its journal unread."""
+    return _look(connection, address, whole=False)[1]
 
 
 def recall(
@@ -138,15 +134,14 @@ def apply(
     A rule that writes into a journal needs a transaction around it; to clear one needs none.
     """
     while True:  # whenever it goes round, somebody else got something done
-        row = connection.execute(_READ, (address,)).fetchone()
-        record = None if row is None else _record(row, _journal(connection, address, row))
+        revision, record = _look(connection, address, whole=rule is protocol.claim)
         answer, after = rule(record, command, now)
         if after is record or after is None:
             return answer
-        if row is None:
+        if record is None:
             written = connection.execute(_INSERT, (*_row(after), address))
         else:
-            written = connection.execute(_UPDATE, (*_row(after), address, row[0]))
+            written = connection.execute(_UPDATE, (*_row(after), address, revision))
         if written.rowcount == 1:
             if after.journal:
                 _note(connection, address, record, after)
@@ -159,10 +154,12 @@ def record_own(connection: sqlite3.Connection, address: str, command: Completion
     This is what `protocol.complete` makes of a record that runs under the sender's own token,
     and nearly every completion is of that kind: it is worth a statement that need not look first.
     """
+    if command.kind is Kind.SEQUENCE:  # which may lack a part
+        return False
     fresh_until = now + command.ttl
     gone_at = fresh_until + command.stale
     outcome = (command.kind.value, command.codec, command.body, command.origin)
-    times = (now, fresh_until, gone_at)
+    times = (now, fresh_until, gone_at, command.kind is Kind.ERROR)
     known = (address, command.grant.token, now)
     written = connection.execute(_RECORD_OWN, (_draw(62), gone_at, *outcome, *times, *known))
     return written.rowcount == 1
@@ -179,18 +176,23 @@ def _note(
     connection.executemany(_NOTE, new)
 
 
-def _journal(
-    connection: sqlite3.Connection, address: str, row: tuple[Any, ...]
-) -> tuple[Entry, ...]:
-    *_, journaled = row
-    if not journaled:
-        return ()
-    return tuple(itertools.starmap(Entry, connection.execute(_JOURNAL, (address,))))
+def _look(
+    connection: sqlite3.Connection, address: str, *, whole: bool
+) -> tuple[int | None, Record | None]:
+    row = connection.execute(_READ, (address,)).fetchone()
+    if row is None:
+        return None, None
+    if not row[_JOURNALED]:
+        return row[0], _record(row, ())
+    journal = (
+        itertools.starmap(Entry, connection.execute(_JOURNAL, (address,))) if whole else _UNREAD
+    )
+    return row[0], _record(row, tuple(journal))
 
 
 def _record(row: tuple[Any, ...], journal: tuple[Entry, ...]) -> Record:
     _, made, state, token, fingerprint, epoch, attempt, abandoned, lease_until, *rest = row
-    expires_at, error, kind, *outcome, _ = rest
+    expires_at, error, kind, *outcome, _, length, cancelled = rest
     if made > FORMAT:
         raise StoreVersionError(
             f"the record is of format {made}, and this release knows {FORMAT}: a newer release "
@@ -208,6 +210,8 @@ def _record(row: tuple[Any, ...], journal: tuple[Entry, ...]) -> Record:
         None if kind is None else Recorded(_KINDS[kind], *outcome),
         error,
         journal,
+        length,
+        bool(cancelled),
     )
 
 
@@ -227,4 +231,6 @@ def _row(record: Record) -> tuple[Any, ...]:
         record.error,
         *(_NOTHING_RECORDED if recorded is None else (recorded.kind.value, *recorded[1:])),
         bool(record.journal),
+        record.length,
+        record.cancelled,
     )

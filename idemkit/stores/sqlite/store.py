@@ -13,7 +13,7 @@ from ... import protocol
 from ...errors import StoreError, StoreUnavailableError
 from ...protocol import Acquired, Kind, Situation, Standing, classify
 from ..base import Colour, Store
-from . import rows, schema
+from . import chunks, rows, schema
 from .access import Access
 from .attendant import Attendant
 from .budget import Budget
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...protocol import (
+        Append,
         Beat,
         Claim,
         Completion,
         Decision,
         Durability,
+        Page,
+        Read,
         Record,
         Recorded,
         Release,
@@ -54,8 +57,8 @@ class SQLiteStore(Store):
 
     Args:
         path: Of the file; made when it is first needed, its folder is not.
-        max_bytes: Size of the file, in bytes, from which on a claim makes room first; None sets
-            no limit.
+        max_bytes: Size of the file, in bytes, from which on a claim makes room first, and so does
+            an append that would get there; None sets no limit.
         max_records: Records, running ones included; None sets no limit.
         timeout: Seconds to wait for another process that keeps the file locked.
         clock: Returns the time in Unix milliseconds; for tests.
@@ -66,6 +69,7 @@ class SQLiteStore(Store):
 
     name: str = "sqlite"
     colour: Colour = "sync"
+    sequences: bool = True
 
     def __init__(
         self,
@@ -133,6 +137,19 @@ class SQLiteStore(Store):
         """Write into a journal, in one transaction with the look at who holds the claim."""
         return self._write(address, partial(self._step, address, command))
 
+    async def append(self, address: str, command: Append, /) -> Standing:
+        """Write chunks down, in one transaction with the look at who holds the claim."""
+        size = sum(map(len, command.chunks))
+        return self._write(address, partial(self._append, address, command, size), size)
+
+    async def read(self, address: str, command: Read, /) -> Page:
+        """Return a page, of which the record and the chunks are of one moment."""
+        return self._do(partial(self._read, address, command), self._access)
+
+    async def cancel(self, address: str, /) -> bool:
+        """Ask whoever runs to stop; say whether anybody does."""
+        return self._write(address, partial(self._apply, address, _cancel, None))
+
     async def release(self, address: str, command: Release, /) -> Standing:
         """Give a claim back."""
         return self._write(address, partial(self._apply, address, protocol.release, command))
@@ -184,9 +201,9 @@ class SQLiteStore(Store):
         self._prepare(connection)
         connection.execute("PRAGMA synchronous = full")
 
-    def _write(self, address: str, action: Callable[[sqlite3.Connection], T]) -> T:
+    def _write(self, address: str, action: Callable[[sqlite3.Connection], T], size: int = 0) -> T:
         answer = self._do(action, self._access)
-        self._attendant.written(address)
+        self._attendant.written(address, size)
         return answer
 
     def _do(self, action: Callable[[sqlite3.Connection], T], access: Access) -> T:
@@ -226,6 +243,22 @@ class SQLiteStore(Store):
         connection.execute("COMMIT")
         return standing
 
+    def _append(
+        self, address: str, command: Append, size: int, connection: sqlite3.Connection
+    ) -> Standing:
+        connection.execute("BEGIN IMMEDIATE")
+        if size:
+            self._budget.make_room(connection, size)
+        standing = chunks.append(connection, address, command, self._clock())
+        connection.execute("COMMIT")
+        return standing
+
+    def _read(self, address: str, command: Read, connection: sqlite3.Connection) -> Page:
+        connection.execute("BEGIN")
+        page = chunks.read(connection, address, command, self._clock())
+        connection.execute("COMMIT")
+        return page
+
     def _apply(
         self,
         address: str,
@@ -244,6 +277,10 @@ class SQLiteStore(Store):
         ]
         connection.execute("COMMIT")
         return standings
+
+
+def _cancel(record: Record | None, _command: None, now: int) -> tuple[bool, Record | None]:
+    return protocol.cancel(record, now)
 
 
 def host_clock() -> int:

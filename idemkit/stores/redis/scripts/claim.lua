@@ -4,7 +4,12 @@ local token, fingerprint = ARGV[2], ARGV[3]
 
 -- First, for most claims are replays.
 if situation == 'done' and fp == fingerprint then
-  return 'D\n' .. whole(of - now) .. '\n' .. outcome()
+  return 'D\n' .. whole(of - now) .. '\n' ..
+    oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
+end
+
+local function outcome()
+  return '\n' .. oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
 end
 
 -- With the journal, where there is one.
@@ -29,7 +34,7 @@ local function take(epoch, attempt, abandoned, stale)
   local answer = 'A\n' .. epoch .. '\n' .. attempt .. '\n' .. abandoned
   if stale then
     redis.call('HDEL', KEYS[1], 'er', 'sq', 'cx')
-    return granted(answer .. '\n' .. outcome())
+    return granted(answer .. outcome())
   end
   if st then
     redis.call('HDEL', KEYS[1], 'er', 'sq', 'cx', 'oa', 'oc', 'of', 'og', 'oh', 'ov')
@@ -43,15 +48,14 @@ if situation ~= 'stale' and situation ~= 'forgotten' and fp ~= fingerprint then
 end
 
 -- A sequence does not stand in: its chunks go when the next owner comes.
-local stale = og and now < tonumber(og) and not is_kind('sequence', oh)
+local stale = og and now < tonumber(og) and not string.find(oh, '^%["sequence"')
 if situation == 'running' or situation == 'abandoned' then
   if tk == token then
     -- Not HSET first: the owner must learn that it owns even when memory is out.
     redis.call('PEXPIRE', KEYS[1], ARGV[5])
     redis.call('HSET', KEYS[1], 'lx', whole(now + ARGV[4]), 'xp', whole(now + ARGV[5]))
     if sq then redis.call('PEXPIRE', KEYS[3], ARGV[5]) end
-    local answer = 'A\n' .. ep .. '\n' .. at .. '\n' .. ab
-    return granted(stale and answer .. '\n' .. outcome() or answer)
+    return granted('A\n' .. ep .. '\n' .. at .. '\n' .. ab .. (stale and outcome() or ''))
   end
   if situation == 'running' then return 'W\n' .. ep .. '\n' .. whole(lx - now) end
   if ARGV[6] ~= '1' then return 'I\n' .. at .. '\n' .. whole(now - lx) end

@@ -13,8 +13,10 @@ elseif st == 'D' then
   return 'repeated'
 end
 
-if is_kind('sequence', head) and ARGV[14] ~= (sq or '0') then
-  head, body = string.gsub(head, 'sequence', 'incomplete', 1), ''
+-- An outcome's head is a list in JSON, and its kind comes first.
+local kind = string.match(head, '^%["(%l+)"')
+if kind == 'sequence' and ARGV[14] ~= (sq or '0') then
+  kind, head, body = 'incomplete', string.gsub(head, kind, 'incomplete', 1), ''
 end
 
 local fresh_until = now + ARGV[12]
@@ -23,7 +25,7 @@ redis.call('HSET', KEYS[1], 'st', 'D', 'xp', whole(gone_at), 'oa', at, 'oc', who
   'of', whole(fresh_until), 'og', whole(gone_at), 'oh', head, 'ov', body)
 redis.call('PEXPIRE', KEYS[1], whole(gone_at - now))
 if jn then redis.call('UNLINK', KEYS[2]) end
-if sq and (is_kind('sequence', head) or is_kind('error', head)) then
+if sq and (kind == 'sequence' or kind == 'error') then
   redis.call('PEXPIRE', KEYS[3], whole(gone_at - now))
 elseif sq then
   redis.call('UNLINK', KEYS[3])

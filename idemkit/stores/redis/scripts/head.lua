@@ -29,13 +29,6 @@ else situation = 'forgotten' end
 -- What Lua itself makes of a number has an exponent from 1e14 on.
 local function whole(number) return string.format('%.0f', number) end
 
-local function outcome()
-  return oa .. '\n' .. oc .. '\n' .. of .. '\n' .. og .. '\n' .. oh .. '\n' .. ov
-end
-
--- An outcome's head is a list in JSON, and its kind comes first.
-local function is_kind(kind, head) return string.find(head, '["' .. kind .. '"', 1, true) == 1 end
-
 local function standing_of_loser()
   if situation == 'absent' then return 'gone' end
   return situation == 'forgotten' and 'forgotten' or 'superseded'

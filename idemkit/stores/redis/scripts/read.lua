@@ -30,6 +30,6 @@ local left = situation == 'running' and whole(lx - now) or '0'
 local error = redis.call('HGET', KEYS[1], 'er') or ''
 return {
   situation .. '\n' .. ep .. '\n' .. (sq or '0') .. '\n' .. left .. '\n' .. error,
-  st == 'D' and outcome() or '',
+  st == 'D' and table.concat({oa, oc, of, og, oh, ov}, '\n') or '',
   chunks
 }
