@@ -26,12 +26,17 @@ from .errors import (
     StoreFullError,
     StoreUnavailableError,
     StoreVersionError,
+    StreamError,
+    StreamGapError,
+    StreamInterruptedError,
 )
 from .idempotency import Idempotency, configure
+from .streams import AsyncStream, Stream
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncStream",
     "ClaimLostError",
     "Done",
     "IdemkitDeprecationWarning",
@@ -56,6 +61,10 @@ __all__ = [
     "StoreFullError",
     "StoreUnavailableError",
     "StoreVersionError",
+    "Stream",
+    "StreamError",
+    "StreamGapError",
+    "StreamInterruptedError",
     "Unknown",
     "configure",
     "current",

@@ -1,4 +1,4 @@
-"""`@idempotent`: one decorator for functions and coroutine functions, bound or not."""
+"""`@idempotent`: one decorator for functions, coroutine functions and generators, bound or not."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 from .core.policy import Policy, seconds
 from .guards import AsyncGuard, Guard, Guarded, SyncGuard
 from .operation import Configuration, Names, checked_codec, default
-from .options import Options, check_hooks, checked_name, listed, refuse_unknown, settings_of
+from .options import (
+    Options,
+    check_hooks,
+    check_streams,
+    checked_name,
+    listed,
+    refuse_unknown,
+    settings_of,
+)
 from .stream_guards import AsyncStreamGuard, SyncStreamGuard
 from .surfaces import function_surface, method_surface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from typing import Unpack
 
     from .core.keys import Receiver
+    from .stream_surfaces import IdempotentStream, IdempotentStreamAsync
     from .surfaces import Binding, Idempotent, IdempotentAsync
 
 __all__ = ["Decorator", "idempotent"]
@@ -38,6 +47,14 @@ class Decorator(Protocol):
         self, function: Callable[P, Coroutine[Any, Any, T]], /
     ) -> IdempotentAsync[P, T]: ...
     @overload
+    def __call__(  # type: ignore[overload-overlap]  # likewise
+        self, function: Callable[P, AsyncIterator[T]], /
+    ) -> IdempotentStreamAsync[P, T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # likewise
+        self, function: Callable[P, Iterator[T]], /
+    ) -> IdempotentStream[P, T]: ...
+    @overload
     def __call__(self, function: Callable[P, T], /) -> Idempotent[P, T]: ...
 
 
@@ -45,6 +62,14 @@ class Decorator(Protocol):
 def idempotent(  # type: ignore[overload-overlap]  # likewise
     function: Callable[P, Coroutine[Any, Any, T]], /
 ) -> IdempotentAsync[P, T]: ...
+@overload
+def idempotent(  # type: ignore[overload-overlap]  # likewise
+    function: Callable[P, AsyncIterator[T]], /
+) -> IdempotentStreamAsync[P, T]: ...
+@overload
+def idempotent(  # type: ignore[overload-overlap]  # likewise
+    function: Callable[P, Iterator[T]], /
+) -> IdempotentStream[P, T]: ...
 @overload
 def idempotent(function: Callable[P, T], /) -> Idempotent[P, T]: ...
 @overload
@@ -55,11 +80,13 @@ def idempotent(function: Any = None, /, **options: Unpack[Options]) -> Any:
     Uses what `configure` set, or else `$IDEMKIT_STORE`, or else this process's memory.
 
     Args:
-        function: A function or coroutine function; leave it out to pass options.
+        function: A function, coroutine function, generator function or asynchronous one; leave
+            it out to pass options.
         options: See `Options`.
 
     Returns:
-        The function, with `.key`, `.outcome`, `.peek` and `.forget`; or a decorator.
+        The function, with `.key`, `.outcome`, `.peek` and `.forget`, of generators `.resume` too;
+        or a decorator.
 
     Raises:
         TypeError: It is no such function, or an option is unknown or of the wrong type.
@@ -85,7 +112,7 @@ def decorate(
     body, binding = _opened(function)
     inner, bound_to = _inner(body)
     kind = _guard_of(inner)
-    guarded = _guarded(body, inner, options, asynchronous=kind.caller == "async", bound_to=bound_to)
+    guarded = _guarded(body, inner, options, kind, bound_to)
     original = inspect.unwrap(inner)
     if "name" not in options and isinstance(original, FunctionType):
         names.register(guarded.name, original)
@@ -165,12 +192,12 @@ def _guarded(
     body: Any,
     inner: Any,
     options: Options,
-    *,
-    asynchronous: bool,
+    kind: type[Guard],
     bound_to: Receiver | None,
 ) -> Guarded:
     refuse_unknown("idempotent", options, Options)
-    check_hooks(options, asynchronous=asynchronous)
+    check_hooks(options, asynchronous=kind.caller == "async")
+    check_streams(options, streams=kind.streams)
     settings = settings_of(options)
     Policy(**settings)  # refuse what makes no sense here, not at the first call
     guarded = Guarded(

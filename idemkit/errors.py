@@ -153,7 +153,14 @@ class StreamInterruptedError(StreamError):
     """The producer failed, vanished, was stopped or was replaced; what had come is sound.
 
     Call again: the next call attaches to whoever produces now, or produces.
+
+    Args:
+        cancelled: Whether somebody wanted it to stop, with `cancel`.
     """
+
+    def __init__(self, message: str, *, key: str | None = None, cancelled: bool = False) -> None:
+        super().__init__(message, key=key)
+        self.cancelled = cancelled
 
 
 class StreamGapError(StreamError):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .options import OnDisconnect
     from .stores.base import Caller
 
-__all__ = ["AsyncGuard", "Guard", "Guarded", "SyncGuard"]
+__all__ = ["AsyncGuard", "Bound", "Guard", "Guarded", "SyncGuard"]
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -82,7 +82,7 @@ class Guarded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class Bound:
     """A guarded function as one configuration sees it."""
 
     configuration: Configuration
@@ -102,11 +102,13 @@ class Guard(ABC):
     """
 
     caller: Caller
+    streams: bool = False
+    """Whether it guards generator functions."""
 
     def __init__(self, guarded: Guarded, configuration: Callable[[], Configuration]) -> None:
         self.guarded = guarded
         self._configuration = configuration
-        self._known: _Bound | None = None
+        self._known: Bound | None = None
 
     @abstractmethod
     def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
@@ -128,7 +130,7 @@ class Guard(ABC):
         """Return the key's text."""
         return self.identified(self.bound(), args, kwargs, receiver).key
 
-    def bound(self) -> _Bound:
+    def bound(self) -> Bound:
         """Return the function as the configuration in force sees it."""
         configuration = self._configuration()
         known = self._known
@@ -136,9 +138,9 @@ class Guard(ABC):
             self._known = known = self._bind(configuration)
         return known
 
-    def _bind(self, configuration: Configuration) -> _Bound:
+    def _bind(self, configuration: Configuration) -> Bound:
         guarded = self.guarded
-        return _Bound(
+        return Bound(
             configuration=configuration,
             engine=configuration.engine(self.caller),
             policy=configuration.refined(guarded.settings),
@@ -149,14 +151,14 @@ class Guard(ABC):
 
     def _ask(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None
-    ) -> tuple[_Bound, Call, Replay | None]:
+    ) -> tuple[Bound, Call, Replay | None]:
         """Tell which call this is, and its outcome if that is known without asking anybody."""
         bound = self.bound()
         call = self.identified(bound, args, kwargs, receiver)
         return bound, call, bound.engine.recall(call)
 
     def identified(
-        self, bound: _Bound, args: Args, kwargs: Kwargs, receiver: Receiver | None
+        self, bound: Bound, args: Args, kwargs: Kwargs, receiver: Receiver | None
     ) -> Call:
         """Tell which call this is."""
         guarded = self.guarded
@@ -172,7 +174,7 @@ class Guard(ABC):
         return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes, args, kwargs)
 
 
-def _outcome(bound: _Bound, came: Replay | Ran) -> Outcome[Any]:
+def _outcome(bound: Bound, came: Replay | Ran) -> Outcome[Any]:
     if isinstance(came, Ran):
         return came.outcome()
     return outcome_of(came.call, came.recorded, came.kind, bound.codec, bound.policy)
@@ -208,7 +210,7 @@ class SyncGuard(Guard):
         call = self.identified(bound, args, kwargs, receiver)
         return drive(bound.engine.forget(call, bound.policy))
 
-    def _begin(self, bound: _Bound, call: Call, args: Args, kwargs: Kwargs) -> Replay | Ran:
+    def _begin(self, bound: Bound, call: Call, args: Args, kwargs: Kwargs) -> Replay | Ran:
         try:
             begun = drive(bound.engine.begin(call, bound.policy))
         except StoreError as error:
@@ -220,7 +222,7 @@ class SyncGuard(Guard):
         return self._execute(bound, cast("Execution", begun), args, kwargs)
 
     def _execute(
-        self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
+        self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs
     ) -> Replay | Ran:
         with execution:
             ending = before(execution, bound.codec) or self._run(bound, execution, args, kwargs)
@@ -234,7 +236,7 @@ class SyncGuard(Guard):
             finally:
                 del ending  # its error holds this frame, which must not hold it
 
-    def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
+    def _run(self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
         try:
             value = self.guarded.function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - raised again once it is settled
@@ -274,7 +276,7 @@ class AsyncGuard(Guard):
         call = self.identified(bound, args, kwargs, receiver)
         return await bound.engine.forget(call, bound.policy)
 
-    async def _begin(self, bound: _Bound, call: Call, args: Args, kwargs: Kwargs) -> Replay | Ran:
+    async def _begin(self, bound: Bound, call: Call, args: Args, kwargs: Kwargs) -> Replay | Ran:
         try:
             begun = await bound.engine.begin(call, bound.policy)
         except StoreError as error:
@@ -287,7 +289,7 @@ class AsyncGuard(Guard):
         return await self._execute(bound, cast("Execution", begun), args, kwargs)
 
     async def _execute(
-        self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs
+        self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs
     ) -> Replay | Ran:
         with execution:
             ending = await before_async(execution, bound.codec)
@@ -303,7 +305,7 @@ class AsyncGuard(Guard):
             finally:
                 del ending  # likewise
 
-    async def _run(self, bound: _Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
+    async def _run(self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
         try:
             body = self.guarded.function(*args, **kwargs)
             value = await limit(body, execution.policy.max_seconds)

@@ -11,9 +11,10 @@ from .core.colour import drive
 from .core.resolving import found_out
 from .decorator import decorate
 from .operation import Configuration, set_default
+from .producers import cancel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from typing import Unpack
 
     from .core.codecs import Codec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .options import Options, Settings
     from .protocol import Durability
     from .stores.base import Store
+    from .stream_surfaces import IdempotentStream, IdempotentStreamAsync
     from .surfaces import Idempotent, IdempotentAsync
 
 __all__ = ["Idempotency", "configure"]
@@ -97,6 +99,14 @@ class Idempotency(Configuration):
     def idempotent(  # type: ignore[overload-overlap]  # as in `idemkit.idempotent`
         self, function: Callable[P, Coroutine[Any, Any, T]], /
     ) -> IdempotentAsync[P, T]: ...
+    @overload
+    def idempotent(  # type: ignore[overload-overlap]  # likewise
+        self, function: Callable[P, AsyncIterator[T]], /
+    ) -> IdempotentStreamAsync[P, T]: ...
+    @overload
+    def idempotent(  # type: ignore[overload-overlap]  # likewise
+        self, function: Callable[P, Iterator[T]], /
+    ) -> IdempotentStream[P, T]: ...
     @overload
     def idempotent(self, function: Callable[P, T], /) -> Idempotent[P, T]: ...
     @overload
@@ -198,6 +208,36 @@ class Idempotency(Configuration):
     async def aforget(self, key: str) -> bool:
         """Free a key as `forget` does, for callers with an event loop."""
         return await self.engine("async").forget(Call.of_key(key), self.policy)
+
+    def cancel(self, key: str) -> bool:
+        """Ask the generator that runs under a key, in whatever process, to stop.
+
+        It stops before its next item, an asynchronous one at its next await, as soon as it hears
+        of it: at once in this process, elsewhere when it next records something or renews its
+        lease. Its readers get `StreamInterruptedError` after what had come; the next call runs.
+        Functions cannot be stopped: of theirs this only says whether they run.
+
+        Args:
+            key: The key's text, as `error.key`, `stream.key` and `.key()` have it.
+
+        Returns:
+            Whether anybody runs.
+
+        Raises:
+            TypeError: The store does not keep sequences.
+        """
+        self.check_sequences("cancel()")
+        return self._told(Call.of_key(key), drive(self.engine("sync").cancel(Call.of_key(key))))
+
+    async def acancel(self, key: str) -> bool:
+        """Ask a generator to stop as `cancel` does, for callers with an event loop."""
+        self.check_sequences("acancel()")
+        return self._told(Call.of_key(key), await self.engine("async").cancel(Call.of_key(key)))
+
+    def _told(self, call: Call, runs: bool) -> bool:  # noqa: FBT001 - what the store said
+        if runs:
+            cancel(self.engines, call.address)
+        return runs
 
 
 def _with_parameters_of(

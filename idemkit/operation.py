@@ -20,12 +20,13 @@ from .core.lease import keeper
 from .core.policy import SETTINGS, Policy
 from .core.wiring import Wiring
 from .errors import IdemkitWarning
+from .producers import wind_up
 from .stores.memory import MemoryStore
 from .stores.near import NearStore
 from .stores.urls import store_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from types import FunctionType
     from typing import Self
 
@@ -78,6 +79,21 @@ class Configuration:
             engine = self._engines.setdefault(caller, self._engine(caller))
         return engine
 
+    @property
+    def engines(self) -> Collection[Engine]:
+        """The engines in use."""
+        return self._engines.values()
+
+    def check_sequences(self, whom: str) -> None:
+        """Refuse what needs sequences on a store that has none.
+
+        Raises:
+            TypeError: It has none.
+        """
+        if not self.store.sequences:
+            message = f"store {self.store.name!r} does not keep sequences, which {whom} needs"
+            raise TypeError(message)
+
     def refined(self, settings: Mapping[str, Any]) -> Policy:
         """Return the default policy with an operation's own settings on top."""
         own = {name: value for name, value in settings.items() if name in SETTINGS}
@@ -97,11 +113,17 @@ class Configuration:
         await pair(self.store, "async").open()
 
     def close(self) -> None:
-        """Close the store's connections and files; a later call reopens them."""
+        """Close the store's connections and files; a later call reopens them.
+
+        Generators of this process that go on without readers are waited for, until their `max_run`
+        is over, or 10 s if they have none, and are then asked to stop.
+        """
+        drive(wind_up(self.engines, SYNC))
         drive(pair(self.store, "sync").close())
 
     async def aclose(self) -> None:
-        """Close the store's connections and files; a later call reopens them."""
+        """Close the store's connections and files as `close` does, for an event loop."""
+        await wind_up(self.engines, ASYNC)
         await pair(self.store, "async").close()
 
     def __enter__(self) -> Self:

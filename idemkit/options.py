@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
-from .core.policy import SETTINGS
+from .core.policy import SETTINGS, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,7 @@ __all__ = [
     "Options",
     "Settings",
     "check_hooks",
+    "check_streams",
     "checked_name",
     "listed",
     "refuse_unknown",
@@ -90,7 +91,8 @@ class Options(Settings, total=False):
     codec: Codec | None
     """How results become bytes; default: exactly, guided by the return annotation."""
     on_disconnect: OnDisconnect
-    """Of a generator whose last reader has left: ``"continue"`` to its end, or ``"cancel"``."""
+    """Of generators only, once the last reader of this process has left: ``"continue"`` to its
+    end, or ``"cancel"``."""
     attributes: Callable[..., Mapping[str, Any] | None] | None
     """Called with the arguments when telemetry is on; returns attributes to add."""
 
@@ -99,6 +101,14 @@ _HOOKS = ("attributes", "fallback", "on_abandoned", "record", "ttl")
 _OR_A_VALUE = frozenset({"on_abandoned", "ttl"})
 _AWAITED = frozenset({"fallback", "on_abandoned"})
 """Hooks that may be coroutine functions if the body is one, as effects may."""
+
+
+_NOT_FOR_STREAMS = {
+    "record": "raise an exception in the body to have nothing recorded",
+    "fallback": "yield the modest answer in the body",
+    "effects": "take the steps in the body, with side_effect",
+    "stale_if_error": "lengthen ttl",
+}
 
 
 def refuse_unknown(door: str, options: Mapping[str, Any], known: type) -> None:
@@ -163,6 +173,31 @@ def check_hooks(options: Mapping[str, Any], *, asynchronous: bool) -> None:
         _check_hook(name, hook, awaited=asynchronous and name in _AWAITED)
     for effect in listed("effects", options):
         _check_hook("effects", effect, awaited=asynchronous)
+
+
+def check_streams(options: Mapping[str, Any], *, streams: bool) -> None:
+    """Refuse what makes no sense of generators, or of anything else.
+
+    Raises:
+        TypeError: An option is not for functions of this kind.
+        ValueError: `on_disconnect` is none of its words.
+    """
+    if "on_disconnect" in options:
+        chosen(options["on_disconnect"], "on_disconnect", OnDisconnect)
+        if not streams:
+            raise TypeError("on_disconnect is for generators: nothing else has readers who leave")
+    for name, advice in _NOT_FOR_STREAMS.items() if streams else ():
+        if options.get(name):
+            message = (
+                f"{name} is not for generators, whose items are out before their end: {advice}"
+            )
+            raise TypeError(message)
+    if streams and callable(options.get("on_abandoned")):
+        message = (
+            "on_abandoned is a hook, and no value it returns could stand for a generator's items: "
+            "pass 'retry' or 'raise'"
+        )
+        raise TypeError(message)
 
 
 def _check_hook(option: str, hook: Any, *, awaited: bool) -> None:

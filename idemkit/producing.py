@@ -7,7 +7,6 @@ own from the start, because whoever reads it may be cancelled, and that must not
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import time
@@ -16,34 +15,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .core.colour import ASYNC, SYNC, drive, limit
 from .core.ending import Ending, failed, stopped, unserializable
-from .core.forks import in_child
 from .errors import MaxRunExceededError, ReentrantCallError, StreamInterruptedError
+from .producers import under_way
 from .protocol import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from .core.codecs import Codec
-    from .core.colour import Frame
     from .core.engine import Engine
     from .core.execution import Execution
     from .core.feeds import Feed
     from .core.recording import Recorder
     from .core.result import Result
 
-__all__ = ["AsyncProduction", "Producer", "Production", "cancel", "producer_of", "wind_up"]
+__all__ = ["AsyncProduction", "Producer", "Production"]
 
 BURST: Final = 64
 """Items after which a generator that never waits lets its readers have their turn."""
-
-PATIENCE: Final = 10.0
-"""Seconds for which `close` lets a generator go on that nobody reads, if it has no `max_run`."""
-
-EXIT_PATIENCE: Final = 2.0
-"""Likewise, for the end of the process."""
-
-GRACE: Final = 1.0
-"""Seconds for which they wait, after having asked a generator to stop, until it has."""
 
 logger: Final = logging.getLogger("idemkit")
 
@@ -83,7 +72,12 @@ class Producer:
         self.feed: Feed = self._recorder.feed
         self.feed.on_deserted = self.deserted
         execution.on_cancel = self.cancel
-        _under_way[self.feed] = self
+        under_way[self.feed] = self
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it can only go on when the calling thread returns to its event loop."""
+        return False
 
     @property
     def until(self) -> float:
@@ -143,7 +137,7 @@ class Producer:
     def _ending(self, result: Result, error: BaseException | None) -> Ending:
         if error is None or error is self._refused:
             return Ending(error=error, result=result)
-        if error is self._stop:
+        if self._stop is not None and error is self._stop:
             return stopped(self.execution, error)
         ending = failed(self.execution, error)
         if ending.lost:
@@ -160,12 +154,12 @@ class Producer:
         """Let everybody know that it is over."""
         if self.execution.observed is not None:
             self.execution.observed.tally.readers = self.attached
-        self.execution.__exit__(error and type(error), error, None)
+        self.execution.__exit__(None if error is None else type(error), error, None)
         # What stops a thread or a loop is for that one alone.
         heard = error if error is None or isinstance(error, Exception) else self._stopped()
         self._recorder.finish(heard)
         self.over = True
-        _under_way.pop(self.feed, None)
+        under_way.pop(self.feed, None)
         for ring in self._bells:
             ring()
 
@@ -199,7 +193,7 @@ class Production(Producer):
     ) -> None:
         super().__init__(engine, execution, codec, begin, lasting=lasting)
         execution.leave_thread()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # so that a body which reads itself fails, and does not hang
         self._body: Generator[Any, Any, Any] | None = None
         self._context = copy_context()
         self._context.run(execution.__enter__)
@@ -223,12 +217,7 @@ class Production(Producer):
     def _advance(self) -> None:
         """Run it to its next item; its errors are for its readers."""
         try:
-            if self._stop is not None:
-                raise self._stop
-            if self._body is None:
-                self.execution.fix_ttl()
-                self._body = self._begin()
-            self._take(next(self._body))
+            self._take(self._next())
             if self._recorder.full:
                 drive(self._recorder.room())
         except StopIteration:
@@ -238,6 +227,14 @@ class Production(Producer):
         except BaseException as error:  # interrupted
             self._conclude(error)
             raise
+
+    def _next(self) -> Any:
+        if self._stop is not None:
+            raise self._stop
+        if self._body is None:
+            self.execution.fix_ttl()
+            self._body = self._begin()
+        return next(self._body)
 
     async def _drain(self) -> None:
         while not self.over and not self.feed.followed:
@@ -290,13 +287,18 @@ class AsyncProduction(Producer):
         *,
         lasting: bool,
     ) -> None:
+        self._ask_to_stop = ASYNC.start(self._run())  # which begins when the caller awaits
         super().__init__(engine, execution, codec, begin, lasting=lasting)
-        self._ask_to_stop = ASYNC.start(self._run())
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it can only go on when the calling thread returns to its event loop."""
+        return self.execution.thread == threading.get_ident()
 
     def reach(self, number: int) -> None:
         """Refuse to block the very thread that runs it."""
         execution = self.execution
-        if self.feed.length <= number and not self.over and is_here(self):
+        if self.feed.length <= number and not self.over and self.blocked:
             message = (
                 f"{execution.call.operation} already runs on this thread's event loop, and "
                 "blocking the thread to wait for it would never end"
@@ -310,7 +312,7 @@ class AsyncProduction(Producer):
 
     def deserted(self) -> None:
         """Stop it, unless it is to go on."""
-        if not self._lasting:
+        if not (self._lasting or self.over):
             self.stop()
 
     async def _run(self) -> None:
@@ -329,11 +331,11 @@ class AsyncProduction(Producer):
             await limit(self._produce(), self.execution.policy.max_seconds)
         except GeneratorExit:
             raise  # nothing more may be awaited: the claim is left to the beat thread
-        except ASYNC.cancelled:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001
+            return error  # the readers get it, or the loop
+        except BaseException:  # noqa: BLE001 - cancelled
             self._stop = self._stop or self._stopped()
             return self._stop
-        except BaseException as error:  # noqa: BLE001 - the readers get it
-            return error
         return None
 
     async def _produce(self) -> None:
@@ -348,69 +350,3 @@ class AsyncProduction(Producer):
                     await ASYNC.give_way()
         finally:
             await body.aclose()
-
-
-_under_way: Final[dict[Feed, Producer]] = {}
-"""The producers of this process that have not come to their end."""
-
-
-def producer_of(feed: Feed) -> Producer | None:
-    """Return who produces into a feed, if it is somebody in this process."""
-    return _under_way.get(feed)
-
-
-def cancel(engines: Collection[Engine], address: str) -> None:
-    """Ask whoever produces the sequence at this address, in this process, to stop."""
-    for producer in list(_under_way.values()):
-        if producer.engine in engines and producer.execution.address == address:
-            producer.cancel()
-
-
-def is_here(producer: Producer) -> bool:
-    """Say whether it can only go on when the calling thread does."""
-    return isinstance(producer, AsyncProduction) and (
-        producer.execution.thread == threading.get_ident()
-    )
-
-
-async def wind_up(engines: Collection[Engine], frame: Frame) -> None:
-    """Wait until the generators without readers have come to their end; then ask them to stop."""
-    deserted = [
-        producer
-        for producer in list(_under_way.values())
-        if producer.engine in engines and not producer.feed.followed
-    ]
-    await _wind_up(deserted, frame, PATIENCE)
-
-
-async def _wind_up(deserted: list[Producer], frame: Frame, patience: float) -> None:
-    begun = time.monotonic()
-    for producer in deserted:
-        until = begun + patience if producer.until == float("inf") else producer.until
-        if frame is SYNC and is_here(producer):
-            until = 0.0
-        await _wait(producer, frame, until)
-        if not producer.over:
-            producer.stop()
-    asked = time.monotonic()
-    for producer in deserted:
-        if not (frame is SYNC and is_here(producer)):
-            await _wait(producer, frame, asked + GRACE)
-
-
-async def _wait(producer: Producer, frame: Frame, until: float) -> None:
-    bell = frame.bell()
-    producer.when_over(bell.ring)
-    left = until - time.monotonic()
-    if not producer.over and producer.execution.alive() and left > 0:
-        await bell.wait(left)
-
-
-def _at_exit() -> None:
-    deserted = [producer for producer in list(_under_way.values()) if not producer.feed.followed]
-    drive(_wind_up(deserted, SYNC, EXIT_PATIENCE))
-
-
-in_child(_under_way.clear)
-# After the lease's own, and therefore called before it: what ends now needs its claim.
-atexit.register(_at_exit)

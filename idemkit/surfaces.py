@@ -14,7 +14,9 @@ from typing import (
     Self,
     TypeAlias,
     TypeVar,
+    cast,
     overload,
+    runtime_checkable,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from .core.keys import Receiver
     from .guards import Guard
 
-__all__ = ["Idempotent", "IdempotentAsync", "function_surface", "method_surface"]
+__all__ = ["Idempotent", "IdempotentAsync", "Taking", "function_surface", "method_surface"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -41,10 +43,21 @@ _CODE: Final = ("__code__", "__defaults__", "__kwdefaults__")
 Binding: TypeAlias = Literal["instance", "class", "static"]
 
 
-class _Taking(Protocol[S_contra, P, T_co]):
+class Taking(Protocol[S_contra, P, T_co]):
     """What takes a first argument by position, whatever its name."""
 
-    def __call__(self, first: S_contra, /, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def __call__(self, first: S_contra, /, *args: P.args, **kwargs: P.kwargs) -> T_co:
+        """Take it."""
+        ...
+
+
+@runtime_checkable
+class Resuming(Protocol):
+    """A guard of a generator function."""
+
+    def resume(self, cursor: str, args: Any, kwargs: Any, receiver: Receiver | None = None) -> Any:
+        """Return the items after a cursor."""
+        ...
 
 
 class Idempotent(Protocol[P, T_co]):
@@ -76,13 +89,13 @@ class Idempotent(Protocol[P, T_co]):
 
     @overload
     def __get__(
-        self: _Taking[type[S], Q, T], instance: S | None, owner: type[S], /
+        self: Taking[type[S], Q, T], instance: S | None, owner: type[S], /
     ) -> Idempotent[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
     @overload
     def __get__(
-        self: _Taking[S, Q, T], instance: S, owner: type | None = None, /
+        self: Taking[S, Q, T], instance: S, owner: type | None = None, /
     ) -> Idempotent[Q, T]: ...
 
 
@@ -115,13 +128,13 @@ class IdempotentAsync(Protocol[P, T_co]):
 
     @overload
     def __get__(
-        self: _Taking[type[S], Q, Coroutine[Any, Any, T]], instance: S | None, owner: type[S], /
+        self: Taking[type[S], Q, Coroutine[Any, Any, T]], instance: S | None, owner: type[S], /
     ) -> IdempotentAsync[Q, T]: ...
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
     @overload
     def __get__(
-        self: _Taking[S, Q, Coroutine[Any, Any, T]], instance: S, owner: type | None = None, /
+        self: Taking[S, Q, Coroutine[Any, Any, T]], instance: S, owner: type | None = None, /
     ) -> IdempotentAsync[Q, T]: ...
 
 
@@ -134,12 +147,16 @@ def function_surface(guard: Guard, named: Callable[..., Any]) -> Any:
     surface = _async_function(guard) if awaited else _spread(guard.call)
     for name in ("key", "outcome", "peek", "forget"):
         setattr(surface, name, _spread(getattr(guard, name)))
+    if isinstance(guard, Resuming):
+        vars(surface)["resume"] = _from_cursor(guard.resume)
     return _dressed(surface, guard, named)
 
 
 def method_surface(guard: Guard, named: Callable[..., Any], binding: Binding) -> Any:
     """Return a descriptor around `guard`, which sees what it is called on."""
     first = next(iter(inspect.signature(named).parameters), "")
+    if isinstance(guard, Resuming):
+        return _dressed(_StreamMethod(guard, binding, first=first), guard, named)
     if not inspect.iscoroutinefunction(guard.call):
         return _dressed(_Method(guard, binding, first=first), guard, named)
     surface = _mark(_AsyncMethod(guard, binding, first=first))
@@ -167,6 +184,13 @@ def _spread(method: Callable[..., Any]) -> Callable[..., Any]:
         return method(args, kwargs)
 
     return spread
+
+
+def _from_cursor(resume: Callable[..., Any]) -> Callable[..., Any]:
+    def from_cursor(cursor: str, /, *args: Any, **kwargs: Any) -> Any:
+        return resume(cursor, args, kwargs)
+
+    return from_cursor
 
 
 class _Bound:
@@ -225,6 +249,14 @@ class _AsyncBound(_Bound):
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return await self._guard.call((*self._first, *args), kwargs, self._receiver)
+
+
+class _StreamBound(_Bound):
+    """A guarded generator method of one object or class."""
+
+    def resume(self, cursor: str, /, *args: Any, **kwargs: Any) -> Any:
+        guard = cast("Resuming", self._guard)
+        return guard.resume(cursor, (*self._first, *args), kwargs, self._receiver)
 
 
 class _Method:
@@ -298,3 +330,13 @@ class _AsyncMethod(_Method):
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return await self._guard.call(args, kwargs, self._called_on(args))
+
+
+class _StreamMethod(_Method):
+    """A guarded generator function that was defined in a class body."""
+
+    _bound = _StreamBound
+
+    def resume(self, cursor: str, /, *args: Any, **kwargs: Any) -> Any:
+        guard = cast("Resuming", self._guard)
+        return guard.resume(cursor, args, kwargs, self._asked_of(args))

@@ -7,7 +7,7 @@ import inspect
 import pickle
 import sys
 import types
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -232,32 +232,6 @@ def test_what_is_no_function_is_refused(idem: Idempotency, thing: Any, complaint
         idem.idempotent(thing)
 
 
-def generator() -> Iterator[int]:
-    """Yield."""
-    yield 1
-
-
-async def async_generator() -> AsyncIterator[int]:
-    """Yield likewise."""
-    yield 1
-
-
-@pytest.mark.parametrize("function", [generator, async_generator, functools.partial(generator)])
-def test_generators_are_refused(idem: Idempotency, function: Any) -> None:
-    """Streams cannot be recorded yet, and the error says what can."""
-    with pytest.raises(TypeError, match="return a list instead"):
-        idem.idempotent(function)
-
-
-def test_refused_generators_still_work() -> None:
-    """A refusal leaves the function as it was."""
-
-    async def items() -> list[int]:
-        return [item async for item in async_generator()]
-
-    assert ([1], [1]) == (list(generator()), asyncio.run(items()))
-
-
 def test_builtin_without_parameters_is_refused(idem: Idempotency) -> None:
     """A function that does not say what it takes has no calls that could be told apart."""
     with pytest.raises(TypeError, match="does not say what its parameters are"):
@@ -453,6 +427,7 @@ def test_every_option_is_described() -> None:
         "max_run",
         "name",
         "on_abandoned",
+        "on_disconnect",
         "on_duplicate",
         "on_store_error",
         "record",

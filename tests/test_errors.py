@@ -9,6 +9,7 @@ import pytest
 
 from idemkit import errors
 from idemkit.errors import (
+    ClaimLostError,
     IdemkitDeprecationWarning,
     IdemkitWarning,
     IdempotencyError,
@@ -16,6 +17,7 @@ from idemkit.errors import (
     InProgressError,
     KeyReusedError,
     MaxRunExceededError,
+    NonDeterministicStepError,
     PoisonedError,
     RecordedError,
     ReentrantCallError,
@@ -27,6 +29,9 @@ from idemkit.errors import (
     StoreFullError,
     StoreUnavailableError,
     StoreVersionError,
+    StreamError,
+    StreamGapError,
+    StreamInterruptedError,
 )
 
 STATUSES: dict[type[IdempotencyError], int] = {
@@ -34,9 +39,14 @@ STATUSES: dict[type[IdempotencyError], int] = {
     InProgressError: 409,
     KeyReusedError: 422,
     InDoubtError: 409,
+    ClaimLostError: 409,
+    NonDeterministicStepError: 500,
     PoisonedError: 409,
     ReentrantCallError: 500,
     MaxRunExceededError: 504,
+    StreamError: 503,
+    StreamInterruptedError: 503,
+    StreamGapError: 503,
     ResultError: 500,
     ResultNotSerializableError: 500,
     ResultUnavailableError: 409,
@@ -53,9 +63,14 @@ PARENTS: dict[type[Exception], tuple[type[Exception], ...]] = {
     InProgressError: (IdempotencyError,),
     KeyReusedError: (IdempotencyError,),
     InDoubtError: (IdempotencyError,),
+    ClaimLostError: (IdempotencyError,),
+    NonDeterministicStepError: (IdempotencyError,),
     PoisonedError: (IdempotencyError,),
     ReentrantCallError: (IdempotencyError,),
     MaxRunExceededError: (IdempotencyError, TimeoutError),
+    StreamError: (IdempotencyError,),
+    StreamInterruptedError: (StreamError,),
+    StreamGapError: (StreamError,),
     ResultError: (IdempotencyError,),
     ResultNotSerializableError: (ResultError, TypeError),
     ResultUnavailableError: (ResultError,),
@@ -168,6 +183,15 @@ def test_recorded_error_travels(travel: Callable[[RecordedError], RecordedError]
     """So do the type and the text of the failure that was recorded."""
     there = travel(RecordedError("text", type_name="pkg.Error", text="it said", key="k"))
     assert ("pkg.Error", "it said", "k") == (there.type_name, there.text, there.key)
+
+
+@TRAVELS
+def test_cancelled_travels(
+    travel: Callable[[StreamInterruptedError], StreamInterruptedError],
+) -> None:
+    """So does whether somebody wanted a sequence to stop."""
+    there = travel(StreamInterruptedError("text", key="k", cancelled=True))
+    assert (True, "k") == (there.cancelled, there.key)
 
 
 def test_unless_told_otherwise() -> None:

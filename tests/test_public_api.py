@@ -2,18 +2,22 @@
 
 import importlib
 import inspect
+from collections.abc import Iterator
 
 import pytest
 
 import idemkit
-from idemkit import Idempotency, errors
+from idemkit import AsyncStream, Idempotency, Stream, errors
+from idemkit.stream_surfaces import IdempotentStream, IdempotentStreamAsync
 from idemkit.surfaces import Idempotent, IdempotentAsync
 
 PROMISED = [
+    "AsyncStream",
     "Done",
     "Idempotency",
     "NotDone",
     "Outcome",
+    "Stream",
     "Unknown",
     "configure",
     "current",
@@ -22,6 +26,7 @@ PROMISED = [
     "side_effect",
     "step",
 ]
+STREAM_FACES = (IdempotentStream, IdempotentStreamAsync)
 SETTINGS = [
     ("store", None),
     ("namespace", "default"),
@@ -94,11 +99,32 @@ def test_words_of_a_decorated_function(word: str) -> None:
     )
 
 
+@pytest.mark.parametrize("word", ["key", "outcome", "peek", "forget", "resume"])
+def test_words_of_a_decorated_generator_function(word: str) -> None:
+    """So has a decorated generator function, and it can go on after a cursor."""
+
+    def items() -> Iterator[int]:
+        yield 1
+
+    decorated = Idempotency().idempotent(items)
+    assert ([1], True, True, True) == (
+        list(decorated()),
+        *(callable(getattr(face, word)) for face in (decorated, *STREAM_FACES)),
+    )
+
+
+@pytest.mark.parametrize("word", ["close", "cursor", "key", "kind"])
+def test_words_of_a_stream(word: str) -> None:
+    """What a stream can be asked is there, on that of an asynchronous generator likewise."""
+    there = {"close": "aclose"}.get(word, word)
+    assert (True, True) == (hasattr(Stream, word), hasattr(AsyncStream, there))
+
+
 @pytest.mark.parametrize(
     "word",
     [
-        *("aclose", "aforget", "aopen", "aresolve", "close", "forget", "idempotent", "open"),
-        *("operation", "resolve"),
+        *("acancel", "aclose", "aforget", "aopen", "aresolve", "cancel", "close", "forget"),
+        *("idempotent", "open", "operation", "resolve"),
     ],
 )
 def test_words_of_an_idempotency(word: str) -> None:

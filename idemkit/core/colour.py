@@ -11,6 +11,7 @@ it. `asyncio` is imported when the first asynchronous caller comes.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import MaxRunExceededError
@@ -100,7 +101,7 @@ class LoopBell:
 
     def ring(self) -> None:
         """Wake the task; a loop that has been closed has nobody left to wake."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._event.set)
 
     async def wait(self, seconds: float | None) -> bool:
@@ -134,7 +135,7 @@ class Frame(Protocol):
         ...
 
     def start(self, coroutine: Coroutine[Any, Any, object]) -> Callable[[], None]:
-        """Run it beside the caller; return what asks it, from any thread, to stop."""
+        """Run it beside the caller; return what asks it, from any thread, to stop, once."""
         ...
 
     async def give_way(self) -> None:
@@ -211,10 +212,17 @@ class AsyncFrame:
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
         loop = asyncio.get_running_loop()
+        asked = False
+
+        def ask() -> None:
+            nonlocal asked
+            if not asked:  # a second time would hit whatever it does on having been asked
+                asked = True
+                task.cancel()
 
         def stop() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(task.cancel)
+            with suppress(RuntimeError):  # a loop that has been closed runs nothing any more
+                loop.call_soon_threadsafe(ask)
 
         return stop
 

@@ -36,6 +36,7 @@ __all__ = [
     "Ending",
     "concluded",
     "failed",
+    "found",
     "judged",
     "opened",
     "outcome_of",
@@ -237,16 +238,17 @@ def outcome_of(
     call: Call, recorded: Recorded, kind: OutcomeKind, codec: Codec, policy: Policy
 ) -> Outcome[Any]:
     """Return a recorded outcome to somebody whose body did not run."""
-    return _found(call, recorded, kind, opened(call, recorded, codec, policy))
+    return found(call, recorded, kind, opened(call, recorded, codec, policy))
 
 
-def _found(
+def found(
     call: Call,
     recorded: Recorded,
     kind: OutcomeKind,
     value: Any,
     error: BaseException | None = None,
 ) -> Outcome[Any]:
+    """Return a value with all that its record can say of it."""
     return Outcome(
         value=value,
         kind=kind,
@@ -297,7 +299,7 @@ def peeked(
     if recorded.kind is not Kind.ERROR:
         return outcome_of(call, recorded, "replayed", codec, policy)
     error = _recorded_error(call, recorded, policy)
-    return _found(call, recorded, "failed", None, error)
+    return found(call, recorded, "failed", None, error)
 
 
 def _kept(result: Result | None) -> bool:

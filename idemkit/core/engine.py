@@ -172,8 +172,9 @@ class Engine:
         return self._reader(call, policy, feed, place.number, opened)
 
     def listener(self, call: Call, policy: Policy, feed: Feed, opened: Opened) -> Reader:
-        """Return a reader of what is produced into `feed`, from its beginning."""
-        return self._reader(call, policy, self._wiring.feeds.join(feed), 0, opened)
+        """Return the reader whom `feed` is produced for, from its beginning."""
+        feed.consumer = self._reader(call, policy, self._wiring.feeds.join(feed), 0, opened)
+        return feed.consumer
 
     async def replayer(
         self, call: Call, policy: Policy, place: Cursor | None, opened: Opened
@@ -193,6 +194,10 @@ class Engine:
     def _reader(self, call: Call, policy: Policy, feed: Feed, after: int, opened: Opened) -> Reader:
         lease = policy.terms.lease / 1000
         return Reader(call, self._wiring, feed, lease=lease, after=after, opened=opened)
+
+    def subject(self, call: Call) -> telemetry.Subject:
+        """Return what telemetry says a signal about `call` is about."""
+        return self._wiring.subject(call)
 
     async def _board(self, visit: _Visit) -> Begun:
         if self._wiring.local or visit.policy.on_duplicate == "reject":

@@ -130,7 +130,6 @@ class Execution:
         self.replayed: bool = replayed
         self.sequence: bool = False
         self.on_cancel: Callable[[], None] | None = None
-        self.ttl: float = 0.0
         self.thread: int = threading.get_ident()
         self.pid: int = os.getpid()
         self.parent: Execution | None = _current.get()
@@ -143,6 +142,7 @@ class Execution:
         self._plan(sent)
 
     def _plan(self, sent: float) -> None:
+        self.ttl: float = 0.0
         lease = self.policy.terms.lease / 1000
         self.interval: float = beat_interval(lease)
         self.due: float = sent + self.interval
@@ -230,7 +230,8 @@ class Execution:
 
     def answered(self, standing: Standing, sent: float) -> None:
         """Take note of the answer to a beat sent at `sent`."""
-        self.healed = self.healed or standing is Standing.HEALED  # what was lost was all of it
+        # What was lost was all of it.
+        self.healed = self.healed or standing is Standing.HEALED or standing is Standing.GAP
         # Who has lost must not heal: what is gone later is then somebody else's.
         lease = self.grant.terms.lease / 1000
         self._valid_until = 0.0 if standing.lost else sent + validity(lease)
@@ -240,6 +241,10 @@ class Execution:
     def alive(self) -> bool:
         """Say whether the body can still come to its end."""
         return self._alive()
+
+    def leave_thread(self) -> None:
+        """Belong to no thread from now on: whichever comes runs the body on."""
+        self._alive = lambda: True
 
     def let_go(self) -> None:
         """Give the claim back as in doubt, blocking."""

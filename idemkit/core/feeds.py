@@ -55,26 +55,38 @@ class Feed:
     """
 
     def __init__(
-        self, epoch: int, after: int = 0, *, alive: Callable[[], bool] | None = None
+        self,
+        epoch: int,
+        after: int = 0,
+        *,
+        alive: Callable[[], bool] | None = None,
     ) -> None:
         self.epoch: int = epoch
-        self.users: int = 0
-        self.on_deserted: Callable[[], None] | None = None
-        """Called when the last reader here has left, if it matters."""
-        self.end: End | None = None
-        self.page: Page | None = None
-        self.look_at: float = 0.0 if alive is None else float("inf")
-        """Monotonic seconds at which the store is to be asked, though nothing may have rung."""
-        self._alive = alive
+        self.length: int = after
+        """How many chunks there are, as far as this process knows."""
         self.dropped: int = after
-        """How many chunks are not here any more."""
+        """How many of them are not here any more."""
         self.size: int = 0
         """The bytes that are here."""
+        self.users: int = 0
+        self.stop: Callable[[], None] | None = None
+        """Ends listening at the store, if anybody does."""
+        self.on_deserted: Callable[[], None] | None = None
+        """Called when the last reader here has left, if it matters."""
+        self.consumer: Listener | None = None
+        """The reader whom the sequence is produced for."""
+        self.end: End | None = None
+        self.page: Page | None = None
+        self.look_at: float = 0.0
+        """Monotonic seconds at which the store is to be asked, though nothing may have rung."""
+        self.failing_since: float | None = None
+        """Monotonic seconds at which the store was asked in vain for a first time in a row."""
+        self._alive = alive
         self._needed = after
         self._tail: list[bytes] = []
         self._listeners: set[Listener] = set()
+        self._fetched_by = 0.0
         self._lock = threading.Lock()
-        self._fetching = False
 
     @property
     def live(self) -> bool:
@@ -82,46 +94,67 @@ class Feed:
         return self._alive is not None and self.end is None and self._alive()
 
     @property
-    def length(self) -> int:
-        """How many chunks there are, as far as this process knows."""
-        return self.dropped + len(self._tail)
+    def over(self) -> bool:
+        """Whether it was fed in this process, and will not be any more."""
+        return self._alive is not None and (self.end is not None or not self._alive())
 
     @property
     def followed(self) -> bool:
         """Whether anybody listens."""
         return bool(self._listeners)
 
-    def extend(self, first: int, chunks: Sequence[bytes]) -> None:
-        """Take in chunks, of which some may be known."""
+    def add(self, chunk: bytes) -> None:
+        """Take in the next chunk, which is kept until it is released."""
         with self._lock:
-            fresh = chunks[max(self.length + 1 - first, 0) :] if first <= self.length + 1 else ()
+            self._tail.append(chunk)
+            self.size += len(chunk)
+            self.length += 1
+        if self._listeners:
+            self.ring()
+
+    def extend(self, first: int, chunks: Sequence[bytes]) -> None:
+        """Take in chunks that the store has, of which some may be known."""
+        with self._lock:
+            self._needed = self.length
+            self._trim()  # and leave what is new to those who waited for it
+            fresh = chunks[self.length + 1 - first :]
             self._tail.extend(fresh)
             self.size += sum(map(len, fresh))
-            if self._alive is None:  # they came from the store, and can be had there again
-                self._needed = self.length
-            self._trim()
-        self.ring()
+            self.length += len(fresh)
 
     def release(self, upto: int) -> None:
-        """Take note that the store has everything up to this number."""
+        """Take note that nobody but the readers needs anything up to this number."""
         with self._lock:
             self._needed = max(self._needed, upto)
-            self._trim()
+            if self.size > TAIL_BYTES or len(self._tail) > TAIL_CHUNKS:
+                self._trim()
+
+    def retain(self) -> bool:
+        """Release nothing of what was released; say whether all of it is still here."""
+        with self._lock:
+            self._needed = self.dropped
+            return not self.dropped
 
     def _trim(self) -> None:
         # By the half, for a list moves up when it loses its first.
-        if self.size > TAIL_BYTES or len(self._tail) > TAIL_CHUNKS:
+        while self.size > TAIL_BYTES or len(self._tail) > TAIL_CHUNKS:
             count = min(self._needed - self.dropped, len(self._tail) // 2 + 1)
-            if count > 0:
-                self.size -= sum(map(len, self._tail[:count]))
-                self.dropped += count
-                del self._tail[:count]
+            if count <= 0:
+                return
+            self.size -= sum(map(len, self._tail[:count]))
+            self.dropped += count
+            del self._tail[:count]
 
     def after(self, number: int, limit: int) -> list[bytes] | None:
         """Return chunks that come after this number; None if they are not here any more."""
         with self._lock:
             start = number - self.dropped
             return None if start < 0 else self._tail[start : start + limit]
+
+    def consumed(self) -> int:
+        """Return how far the reader has come whom the sequence is produced for, if it is here."""
+        consumer = self.consumer
+        return self.length if consumer is None else consumer.number
 
     def finish(self, end: End) -> None:
         """Tell the readers here that no more will come."""
@@ -138,34 +171,37 @@ class Feed:
         with self._lock:
             self._listeners.discard(listener)
             deserted = not self._listeners
+            if self.consumer is listener:
+                self.consumer = None
         if deserted and self.on_deserted is not None:
             self.on_deserted()
 
-    def slowest(self) -> int:
-        """Return how far all readers here have come."""
-        with self._lock:
-            return min((listener.number for listener in self._listeners), default=self.length)
-
     def ring(self) -> None:
         """Wake all readers here."""
-        if self._listeners:
-            with self._lock:
-                listeners = tuple(self._listeners)
-            for listener in listeners:
-                if listener.waiting:
-                    listener.waiting = False
-                    listener.bell.ring()
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            if listener.waiting:
+                listener.waiting = False
+                listener.bell.ring()
 
     def rung(self) -> None:
         """Take note that the store may have something new."""
-        self.look_at = 0.0
+        with self._lock:
+            self.look_at = 0.0
         self.ring()
 
-    def begin_fetch(self) -> bool:
-        """Say whether the caller is the one who is to ask the store, for all readers here."""
+    def begin_fetch(self, now: float, patience: float) -> bool:
+        """Say whether the caller is the one who is to ask the store, for all readers here.
+
+        Args:
+            now: Monotonic seconds.
+            patience: Seconds after which another may try, should nothing have come of it.
+        """
         with self._lock:
-            mine, self._fetching = not self._fetching, True
+            mine = now >= self._fetched_by
             if mine:
+                self._fetched_by = now + patience
                 self.look_at = float("inf")  # a ring from now on is for another look
             return mine
 
@@ -174,8 +210,32 @@ class Feed:
         with self._lock:
             self.page = page or self.page
             self.look_at = min(self.look_at, look_at)
-            self._fetching = False
+            self._fetched_by = 0.0
         self.ring()
+
+    def failing(self, now: float) -> float:
+        """Return for how many seconds the store has been asked in vain."""
+        with self._lock:
+            if self.failing_since is None:
+                self.failing_since = now
+            return now - self.failing_since
+
+    def renew(self) -> None:
+        """Forget what the store said last: it may have had news for whoever comes now."""
+        with self._lock:
+            self.page = None
+            self.look_at = 0.0
+
+    def after_fork(self) -> None:
+        """Be fed no more: producers, listeners and locks are the parent's."""
+        self._lock = threading.Lock()
+        self._listeners, self.consumer = set(), None
+        self._alive = self._alive and _never
+        self._fetched_by = self.look_at = 0.0
+
+
+def _never() -> bool:
+    return False
 
 
 class Feeds:
@@ -183,7 +243,6 @@ class Feeds:
 
     def __init__(self) -> None:
         self._feeds: dict[tuple[str, int], Feed] = {}
-        self._stops: dict[tuple[str, int], Callable[[], None]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -212,13 +271,14 @@ class Feeds:
             after: How far the reader has come.
             watch: Listens at the store, without blocking; returns what stops it.
         """
-        place = address, epoch
         with self._lock:
-            feed = self._feeds.get(place)
-            if feed is None:
-                feed = self._feeds[place] = Feed(epoch, after)
-                self._stops[place] = watch(address, feed.rung)
+            feed = self._feeds.get((address, epoch))
+            if feed is None or feed.over:
+                feed = Feed(epoch, after)
+                feed.stop = watch(address, feed.rung)
             feed.users += 1
+            self._feeds[address, epoch] = feed
+        feed.renew()
         return feed
 
     def join(self, feed: Feed) -> Feed:
@@ -232,13 +292,15 @@ class Feeds:
         place = address, feed.epoch
         with self._lock:
             feed.users -= 1
-            if feed.users or self._feeds.get(place) is not feed:
+            if feed.users:
                 return
-            del self._feeds[place]
-            stop = self._stops.pop(place, None)
-        if stop is not None:
-            stop()
+            if self._feeds.get(place) is feed:
+                del self._feeds[place]
+        if feed.stop is not None:
+            feed.stop()
 
     def clear(self) -> None:
         """Forget everything: a forked child produces nothing, and reads for itself."""
+        for feed in self._feeds.values():
+            feed.after_fork()
         self.__init__()  # type: ignore[misc]

@@ -9,11 +9,24 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never, cast
 
-from ..errors import StoreUnavailableError, StreamGapError, StreamInterruptedError
-from ..protocol import PAGE_CHUNKS, Kind, Page, Read, Situation, doorbell_patience, retry_delay
-from .doorbell import Patience
+from ..errors import (
+    ResultUnreadableError,
+    StoreUnavailableError,
+    StreamGapError,
+    StreamInterruptedError,
+)
+from ..protocol import (
+    CANCELLED,
+    PAGE_CHUNKS,
+    Kind,
+    Page,
+    Read,
+    Situation,
+    doorbell_patience,
+    retry_delay,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,43 +140,47 @@ class Reader:
         return list(page.chunks)
 
     async def _wait(self) -> None:
-        left = self.feed.look_at - time.monotonic()
-        if left <= 0 and self.feed.begin_fetch():
+        if self.feed.live:
+            await self.bell.wait(self._lease)  # it may die without a word
+            return
+        now = time.monotonic()
+        left = self.feed.look_at - now
+        if left <= 0 and self.feed.begin_fetch(now, self._lease):
             await self._look()
         elif not await self.bell.wait(min(left, self._lease) if left > 0 else self._lease):
             self.feed.look_at = 0.0  # silence for so long must have a reason
 
     async def _look(self) -> None:
         """Ask the store, for all readers here."""
-        page, look_at = None, 0.0
+        feed, page, look_at = self.feed, None, 0.0
+        after = feed.length
         try:
-            page = await self._ask(self.feed.length)
-            self.feed.extend(self.feed.length + 1, page.chunks)
-            if page.length <= self.feed.length or page.epoch != self.feed.epoch:
+            page = await self._ask(after)
+            feed.extend(after + 1, page.chunks)
+            if page.length <= feed.length or page.epoch != feed.epoch:
                 look_at = time.monotonic() + self._nap(page)
-        except StoreUnavailableError:
-            if not self.feed.live:
-                raise
-            look_at = time.monotonic() + self._lease
         finally:
-            self.feed.end_fetch(page, look_at)
+            feed.end_fetch(page, look_at)
 
     def _nap(self, page: Page) -> float:
         left = page.left or round(self._lease * 1000)
         return doorbell_patience(left, random.random())  # noqa: S311 - jitter, not secrecy
 
     async def _ask(self, after: int) -> Page:
-        command, patience, attempt = Read(self.feed.epoch, after), Patience(self._lease), 0
+        if not self.feed.epoch:  # it runs unprotected: what the store has is another's
+            raise self._gap()
+        command, attempt = Read(self.feed.epoch, after), 0
         while True:
             try:
                 page = await self._wiring.store.read(self._call.address, command)
             except StoreUnavailableError:
-                if patience.over or self.feed.live:  # who is fed from here does not need it
+                if self.feed.failing(time.monotonic()) >= self._lease:
                     raise
                 await self._wiring.frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
                 attempt += 1
             else:
                 break
+        self.feed.failing_since = None
         if page.epoch == self.feed.epoch and page.length > after and not page.chunks:
             raise self._gap()
         return page
@@ -186,17 +203,22 @@ class Reader:
             case Situation.DONE | Situation.STALE:
                 return self._whole(page)
             case Situation.FAILED:
-                raise self._interrupted(f"{{}} failed with {page.error}")
+                why = page.error.replace("{", "{{").replace("}", "}}")
+                error = self._interrupted(f"{{}} failed with {why}")
+                error.cancelled = page.error == CANCELLED
+                raise error
             case Situation.ABSENT | Situation.ABANDONED | Situation.FORGOTTEN:
                 raise self._interrupted(_INTERRUPTED[page.situation])
             case _:
                 assert_never(page.situation)
 
     def _whole(self, page: Page) -> bool:
-        if page.recorded is None or page.recorded.kind is Kind.SEQUENCE:
+        recorded = cast("Recorded", page.recorded)  # what is done has an outcome
+        if recorded.kind is Kind.SEQUENCE:
             return True
-        self._opened(page.recorded)
-        return True
+        self._opened(recorded)
+        message = f"what is recorded of {self._call.operation} is no sequence"
+        raise ResultUnreadableError(message, key=self._call.key)
 
     def _interrupted(self, why: str) -> StreamInterruptedError:
         message = f"{why.format(self._call.operation)}; {self.number} items had come: call it again"
@@ -204,7 +226,7 @@ class Reader:
 
     def _gap(self) -> StreamGapError:
         message = (
-            f"the store has lost items of {self._call.operation} after the {self.number}th; call "
-            ".forget() to let it run again"
+            f"items of {self._call.operation} after the {self.number}th are lost; call .forget() "
+            "to let it run again"
         )
         return StreamGapError(message, key=self._call.key)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 from ..errors import StoreError, StoreFullError, StoreUnavailableError
 from ..protocol import PAGE_BYTES, PAGE_CHUNKS, Append, Kind, Standing, retry_delay
 from .colour import drive
+from .doorbell import Patience
 from .feeds import End
 from .result import Result
-from .scribe import tell_lost
 
 if TYPE_CHECKING:
     from ..stores.base import Store
@@ -52,17 +52,20 @@ class Recorder:
         """What the sequence will be recorded as, if not as what it is."""
         self._execution = execution
         self._wiring = wiring
+        self._store: Store = wiring.store if execution.observed is None else wiring.timed
         self._bell = wiring.frame.bell()
         self._over = wiring.frame.bell()
         self._freed = wiring.frame.bell()
         self._inline = wiring.local
         self._started = False
         self._closed = False
+        self._stopped = False
         self._idle = False
         self._sent = 0
         self._bytes_put = 0
         self._bytes_sent = 0
         self._flushed_at = 0.0
+        self._failing: Patience | None = None
 
     @property
     def full(self) -> bool:
@@ -72,30 +75,50 @@ class Recorder:
     def put(self, chunk: bytes) -> None:
         """Take one chunk down; never waits for anybody."""
         feed = self.feed
-        feed.extend(feed.length + 1, (chunk,))
-        if self.broken is not None:
-            feed.release(feed.slowest())
+        feed.add(chunk)
+        self._bytes_put += len(chunk)
+        if self.broken is not None or not self._execution.ours:
+            self._let_pass()
         elif not self._inline:
             self._wake(len(chunk))
-        elif not drive(self._attempt(feed.length, (chunk,))):
-            self._inline = False
-            self._wake(feed.size)
+        else:
+            drive(self._attempt(feed.length, (chunk,)))
+            if self._sent != feed.length and self.broken is None:
+                self._inline = False
+                self._start()
+
+    def _let_pass(self) -> None:
+        """Keep only what the reader still needs whom this is produced for."""
+        self.give_up(Kind.INCOMPLETE)
+        self.feed.release(self.feed.consumed())
 
     def _wake(self, more: int) -> None:
-        before = self._bytes_put - self._bytes_sent
-        self._bytes_put += more
+        unsent = self._bytes_put - self._bytes_sent
         if not self._started:
-            self._started = True
-            self._wiring.frame.start(self._run())
-        elif self._idle or before < FLUSH_BYTES <= before + more:
+            self._start()
+        elif self._idle or unsent - more < FLUSH_BYTES <= unsent:
             self._bell.ring()
 
+    def _start(self) -> None:
+        self._started = True
+        work = self._run()
+        try:
+            self._wiring.frame.start(work)
+        except RuntimeError as error:  # no thread is to be had
+            work.close()
+            self._started = False
+            self._break(Kind.INCOMPLETE, error)
+
     async def room(self) -> None:
-        """Wait while too much of the sequence is neither recorded nor read."""
+        """Wait while too much of the sequence is not recorded, or, where nothing is, not read.
+
+        A reader who does not read on holds the producer for a lease, and then misses something.
+        """
+        patience = self._patience()
         while self.full:
             await self._freed.wait(FLUSH_SECONDS)
             if self.broken is not None:
-                self.feed.release(self.feed.slowest())
+                self.feed.release(self.feed.length if patience.over else self.feed.consumed())
 
     def give_up(self, kind: Kind) -> None:
         """Record no more: duplicates will hear that the sequence was not kept."""
@@ -104,16 +127,16 @@ class Recorder:
     async def close(self, codec: str) -> Result:
         """Wait until everything is in the store; return what is then to be recorded.
 
-        The result of a sequence is its end's cursor.
+        The result of a sequence is its end's cursor. Whoever is stopped here may ask again.
 
         Args:
             codec: Name of the codec that made the chunks.
         """
         self._closed = True
-        if self._started:
+        if self._started and self._execution.ours:
             self._bell.ring()
-            await self._over.wait(None)
-            self._over.ring()  # for whoever asks again after having been stopped here
+            while not self._stopped:
+                await self._over.wait(None)
         kind, length = self.broken or Kind.SEQUENCE, self.feed.length
         body = f"{self.feed.epoch}-{length}".encode() if kind is Kind.SEQUENCE else b""
         return Result(kind, codec, body, self._execution.ttl, 0.0, length)
@@ -127,21 +150,25 @@ class Recorder:
         """Send what there is to send, until the sequence is closed or broken."""
         failures = 0
         try:
-            while self.broken is None and await self._more():
+            while await self._more():
                 if await self._attempt(self._sent + 1, self._batch()):
                     failures = 0
                     self._freed.ring()
                 else:
                     await self._bell.wait(retry_delay(failures, random.random()))  # noqa: S311 - jitter
                     failures += 1
+        except Exception as error:  # noqa: BLE001 - whatever a store does, the producer goes on
+            self._break(Kind.INCOMPLETE, error)
+        except BaseException as error:  # the loop comes to its end
+            self._break(Kind.INCOMPLETE, error)
+            raise
         finally:
+            self._stopped = True
             self._over.ring()
 
     async def _more(self) -> bool:
         """Wait for a batch; say whether there is one."""
-        while self._sent == self.feed.length:
-            if self._closed:
-                return False
+        while self._sent == self.feed.length and not self._closed:
             self._idle = True
             if self._sent == self.feed.length and not self._closed:
                 await self._bell.wait(None)
@@ -151,10 +178,10 @@ class Recorder:
             if left <= 0:
                 break
             await self._bell.wait(left)
-        return True
+        return self.broken is None and self._sent != self.feed.length
 
     def _batch(self) -> tuple[bytes, ...]:
-        chunks = self.feed.after(self._sent, PAGE_CHUNKS) or []
+        chunks = self.feed.after(self._sent, PAGE_CHUNKS) or ()
         size = 0
         for count, chunk in enumerate(chunks):
             size += len(chunk)
@@ -163,27 +190,23 @@ class Recorder:
         return tuple(chunks)
 
     async def _attempt(self, first: int, chunks: tuple[bytes, ...]) -> bool:
-        """Send some chunks; say whether the store has them now."""
+        """Send some chunks; say whether what is next may be tried at once."""
         execution, sent = self._execution, time.monotonic()
-        command = Append(execution.grant, first, chunks, heal=execution.valid())
+        command = Append(execution.grant, first, chunks, execution.valid())
         try:
             standing = await self._store.append(execution.address, command)
         except StoreError as error:
-            if isinstance(error, StoreFullError):
-                self._break(Kind.OVERSIZED, error)
-            elif not (execution.valid() and isinstance(error, StoreUnavailableError)):
-                self._break(Kind.INCOMPLETE, error)
-            return False
+            self._failed(error)
+            return self.broken is not None
+        self._failing = None
         execution.answered(standing, sent)
-        if standing is Standing.GAP and not self.feed.dropped:
+        if standing is Standing.GAP and self.feed.retain():
             self._sent = self._bytes_sent = 0  # the store has lost them all, and here they are
-        elif standing.lost or standing in (Standing.GAP, Standing.REPEATED):
-            self._break(Kind.INCOMPLETE)
-            tell_lost(self._wiring, execution, standing)
+        elif standing.lost or standing is Standing.GAP or standing is Standing.REPEATED:
+            self._break(Kind.INCOMPLETE, standing)
         else:
             self._took(first, chunks)
-            return True
-        return False
+        return True
 
     def _took(self, first: int, chunks: tuple[bytes, ...]) -> None:
         self._sent = first + len(chunks) - 1
@@ -191,19 +214,29 @@ class Recorder:
         self._flushed_at = time.monotonic()
         self.feed.release(self._sent)
 
-    def _break(self, kind: Kind, error: StoreError | None = None) -> None:
+    def _failed(self, error: StoreError) -> None:
+        self._failing = self._failing or self._patience()
+        if isinstance(error, StoreFullError):
+            self._break(Kind.OVERSIZED, error)
+        elif (
+            not isinstance(error, StoreUnavailableError)
+            or self._failing.over
+            or not self._execution.valid()
+        ):
+            self._break(Kind.INCOMPLETE, error)
+
+    def _patience(self) -> Patience:
+        return Patience(self._execution.grant.terms.lease / 1000)
+
+    def _break(self, kind: Kind, why: BaseException | Standing) -> None:
         """Give up recording; what is produced still reaches the readers here."""
         self.give_up(kind)
-        self.feed.release(self.feed.slowest())
-        if error is not None:
-            logger.warning(
-                "store %r did not take the items of %s (%s); duplicates will not get them",
-                self._execution.store.name,
-                self._execution.call.operation,
-                type(error).__name__,
-                extra={"idemkit.key": self._execution.call.key},
-            )
-
-    @property
-    def _store(self) -> Store:
-        return self._wiring.store if self._execution.observed is None else self._wiring.timed
+        self.feed.release(self.feed.consumed())
+        self._freed.ring()
+        logger.warning(
+            "store %r did not take the items of %s (%s); duplicates will not get them",
+            self._execution.store.name,
+            self._execution.call.operation,
+            why if isinstance(why, Standing) else type(why).__name__,
+            extra={"idemkit.key": self._execution.call.key},
+        )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import IdempotencyError, StoreError, StoreUnavailableError
 from ..points import point
-from ..protocol import Acquired, Claim, Done, Release, Running, Standing, retry_delay
+from ..protocol import CANCELLED, Acquired, Claim, Done, Release, Running, Standing, retry_delay
+from .codecs import text_of
 from .colour import drive
 from .doorbell import Patience, claim, take_turn
 from .refusals import in_progress
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Settler"]
 
 T = TypeVar("T")
+
+REASON: Final = 200
+"""Characters of the text that readers of a failed sequence get in other processes."""
 
 logger: Final = logging.getLogger("idemkit")
 
@@ -167,8 +171,7 @@ class Settler:
     async def _release(
         self, execution: Execution, error: BaseException | None, *, in_doubt: bool
     ) -> None:
-        reason = "not kept" if error is None else type(error).__qualname__
-        command = Release(execution.grant, reason, in_doubt=in_doubt)
+        command = Release(execution.grant, _reason(execution, error), in_doubt=in_doubt)
         store = self._store(execution)
         try:
             await store.release(execution.address, command)
@@ -225,6 +228,19 @@ class Settler:
 
     def _store(self, execution: Execution) -> Store:
         return self._wiring.store if execution.observed is None else self._wiring.timed
+
+
+def _reason(execution: Execution, error: BaseException | None) -> str:
+    """Return what people, and the readers of a sequence, are told of a failure."""
+    if error is None:
+        return "not kept"
+    if getattr(error, "cancelled", False):
+        return CANCELLED
+    name = type(error).__qualname__
+    if not execution.sequence:
+        return name
+    text = text_of(error)[:REASON].encode(errors="replace").decode()  # no store takes surrogates
+    return f"{name}: {text}"
 
 
 def _warn_unsettled(execution: Execution, error: StoreError) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from . import telemetry
 from .colour import SYNC
+from .feeds import Feeds
 
 if TYPE_CHECKING:
     from ..stores.base import Caller, Store
     from .call import Call
     from .colour import Frame
-    from .feeds import Feeds
     from .flights import Flight, Flights
     from .lease import Keeper
 
@@ -27,18 +27,18 @@ class Wiring:
         store: A face that serves this colour.
         frame: The colour.
         flights: This process's flights, shared by both colours.
-        feeds: This process's feeds, likewise.
         keeper: Who renews the claims.
         parting: A face that serves a plain thread, to give claims back with; None if there is none.
+        feeds: This process's feeds, likewise shared by both colours.
         timed: The same store, telling telemetry how long its verbs take.
     """
 
     store: Store
     frame: Frame
     flights: Flights
-    feeds: Feeds
     keeper: Keeper
     parting: Store | None
+    feeds: Feeds = field(default_factory=Feeds)
     timed: Store = field(init=False)
 
     def __post_init__(self) -> None:

@@ -32,7 +32,7 @@ Times are whole milliseconds on the store's clock. No clock, no I/O and no rando
 """
 
 from .rules import append, beat, cancel, claim, complete, forget, release, step
-from .sequences import PAGE_BYTES, PAGE_CHUNKS, Append, Page, Read, appended, glimpse
+from .sequences import CANCELLED, PAGE_BYTES, PAGE_CHUNKS, Append, Page, Read, appended, glimpse
 from .table import TABLE, Move, Situation, Verb, classify, decide
 from .timing import beat_interval, doorbell_patience, retry_delay, validity
 from .values import (
@@ -60,6 +60,7 @@ from .values import (
 )
 
 __all__ = [
+    "CANCELLED",
     "PAGE_BYTES",
     "PAGE_CHUNKS",
     "TABLE",

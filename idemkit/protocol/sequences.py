@@ -15,10 +15,22 @@ from .values import Standing
 if TYPE_CHECKING:
     from .values import Grant, Record, Recorded
 
-__all__ = ["PAGE_BYTES", "PAGE_CHUNKS", "Append", "Page", "Read", "appended", "glimpse"]
+__all__ = [
+    "CANCELLED",
+    "PAGE_BYTES",
+    "PAGE_CHUNKS",
+    "Append",
+    "Page",
+    "Read",
+    "appended",
+    "glimpse",
+]
 
 PAGE_CHUNKS: Final = 512
 PAGE_BYTES: Final = 1024 * 1024
+
+CANCELLED: Final = "cancelled by request"
+"""What a call is released with that has stopped because `cancel` asked it to."""
 
 
 class Append(NamedTuple):
@@ -66,7 +78,7 @@ class Page(NamedTuple):
         epoch: Whose chunks there are; 0 where there is no record.
         length: How many have been appended so far.
         left: Milliseconds until the owner's lease ends; 0 where nobody runs.
-        error: Type name of what went wrong, of a call that failed.
+        error: What went wrong, of a call that failed; `CANCELLED`, or as in `Release`.
         recorded: The outcome of a call that is done.
         chunks: Those that were asked for and are there, without a gap; none of another epoch.
     """

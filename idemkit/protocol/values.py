@@ -209,7 +209,8 @@ class Release(NamedTuple):
 
     Args:
         grant: What the sender holds.
-        error: Type name of what went wrong, for people who look; never its text.
+        error: Type name of what went wrong, for people who look; of a sequence its text too,
+            shortened, for readers in other processes.
         in_doubt: Whether the next caller must treat this attempt as abandoned rather than failed.
         retention: Milliseconds the failed record is kept.
     """
@@ -258,7 +259,7 @@ class Record:
         lease_until: When the lease of a running record ends.
         expires_at: When the whole record goes.
         recorded: The outcome when done; kept on as a stand-in when stale, running or failed.
-        error: Type name of the latest failure.
+        error: What the latest failure was, as in `Release`.
         journal: The steps of the attempts so far, in the order they were first written in; kept
             through failures and takeovers, and gone when the call is done.
         length: How many chunks the latest owner has appended. They lie beside the record, under

@@ -4,10 +4,10 @@ import pytest
 
 from idemkit.stores import MemoryStore
 from idemkit.stores.near import NearStore
-from idemkit.testing import ClockedStoreContract, FakeClock
+from idemkit.testing import ClockedSequenceStoreContract, ClockedStoreContract, FakeClock
 
 
-class TestNearStore(ClockedStoreContract):
+class TestNearStore(ClockedSequenceStoreContract, ClockedStoreContract):
     """Finished outcomes here, all else in the store behind."""
 
     @pytest.fixture

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from idemkit.core.colour import drive
-from idemkit.protocol import Beat, Claim, Decision, Standing
+from idemkit.protocol import Beat, Claim, Decision, Kind, Read, Standing
 from idemkit.stores import Caller, Colour, MemoryStore, Store
 from idemkit.stores.near import NearStore
 from tests.commands import (
     BODY,
     FINGERPRINT,
     OTHER,
+    append,
     beat,
     claim,
     completion,
@@ -125,6 +126,47 @@ def test_step_is_passed_on(near: NearStore, far: Far) -> None:
     standing = drive(near.step("a", step(owned, note())))
     found = drive(far.peek("a"))
     assert (Standing.HELD, (note(),)) == (standing, found and found[0].journal)
+
+
+def test_sequence_is_passed_on(near: NearStore, far: Far) -> None:
+    """Chunks and requests to stop are kept there alone."""
+    owned = grant(claim(), drive(near.claim("a", claim())))
+    standing = drive(near.append("a", append(owned, b"one", b"two")))
+    asked = drive(near.cancel("a"))
+    found = drive(far.peek("a"))
+    assert (Standing.HELD, True, 2, True) == (
+        standing,
+        asked,
+        found and found[0].length,
+        found and found[0].cancelled,
+    )
+
+
+def test_page_is_not_kept(near: NearStore, far: Far) -> None:
+    """Whoever reads again asks the far store again, also when the sequence is at its end."""
+    owned = grant(claim(), drive(near.claim("a", claim())))
+    drive(near.append("a", append(owned, b"one")))
+    drive(near.complete("a", completion(owned, b"", kind=Kind.SEQUENCE, length=1)))
+    drive(near.claim("a", claim(OTHER)))
+    before = drive(near.read("a", Read())).chunks
+    drive(far.forget("a", 60_000))
+    assert ((b"one",), ()) == (before, drive(near.read("a", Read())).chunks)
+
+
+def test_outcome_of_a_sequence_is_kept(near: NearStore) -> None:
+    """That it is one, and where it ends, is known here from the first replay on."""
+    finish(near, body=b"", kind=Kind.SEQUENCE)
+    drive(near.claim("a", claim(OTHER)))
+    recorded = near.recall("a", FINGERPRINT)
+    assert Kind.SEQUENCE == (recorded and recorded.kind)
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_sequences_are_those_of_the_far_store(far: Far, able: bool) -> None:
+    """A cache can do what the store behind can, and so can its faces."""
+    far.sequences = able
+    near = NearStore(far, size=1)
+    assert (able, able) == (near.sequences, near.face("sync").sequences)
 
 
 def test_replay_is_kept(near: NearStore) -> None:

@@ -1,7 +1,7 @@
 """Tests of `idemkit.stores.sqlite.chunks`."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from idemkit.core.colour import drive
 from idemkit.errors import StoreFullError, StoreUnavailableError
 from idemkit.protocol import Grant, Kind, Page, Read, Standing
 from idemkit.stores.sqlite import SQLiteStore, chunks
-from idemkit.stores.sqlite.chunks import BATCH, BATCH_BYTES, MOST
+from idemkit.stores.sqlite.chunks import BATCH, BATCH_BYTES, MOST, ROWS
 from idemkit.testing import PINNED_AT, FakeClock
 from idemkit.testing.contract.commands import append
 from tests.commands import BODY, OTHER, beat, completion, release
@@ -46,7 +46,7 @@ def write(store: SQLiteStore, address: str = "a", *what: bytes, **terms: Any) ->
     return owned
 
 
-def read(store: SQLiteStore, address: str = "a", **more: int) -> Page:
+def read(store: SQLiteStore, address: str = "a", /, **more: int) -> Page:
     """Return a page."""
     return drive(store.read(address, Read(**more)))
 
@@ -124,6 +124,24 @@ def test_append_without_chunks_begins_no_sequence(
     """It is a beat."""
     drive(sqlite_store.append("a", append(own(sqlite_store))))
     assert [] == sequences(connection)
+
+
+@pytest.mark.parametrize(
+    ("count", "statements"), [(1, 1), (ROWS, 1), (ROWS + 1, 2), (2 * ROWS, 2), (2 * ROWS + 1, 3)]
+)
+def test_many_chunks_are_few_statements(
+    sqlite_store: SQLiteStore, count: int, statements: int
+) -> None:
+    """A thread that computes beside an append keeps the file locked no longer for each chunk."""
+    owned = own(sqlite_store)
+    run: list[str] = []
+    sqlite_store._access.attempt(lambda connection: connection.set_trace_callback(run.append))
+    many = tuple(b"%d" % number for number in range(count))
+    drive(sqlite_store.append("a", append(owned, *many)))
+    assert statements == len(
+        [text for text in run if text.startswith("INSERT INTO idemkit_chunks")]
+    )
+    assert many == read(sqlite_store).chunks
 
 
 def test_sequence_as_long_as_can_be(
@@ -215,17 +233,15 @@ def clear_all(connection: sqlite3.Connection) -> int:
     return batches
 
 
-@pytest.mark.parametrize("verb", ["forget", "complete", "delete", "claim"])
+@pytest.mark.parametrize("verb", ["forget", "complete", "delete"])
 def test_dropped_sequence_is_only_marked(
     sqlite_store: SQLiteStore, owned: Grant, connection: sqlite3.Connection, verb: str
 ) -> None:
     """Whoever drops it does not wait for its chunks to go, and nobody reads them."""
-    drive(sqlite_store.release("a", release(owned))) if verb == "claim" else None
-    drops = {
+    drops: dict[str, Callable[[], object]] = {
         "forget": lambda: drive(sqlite_store.forget("a", 1000)),
         "complete": lambda: drive(sqlite_store.complete("a", completion(owned))),
         "delete": lambda: connection.execute("DELETE FROM idemkit_records"),
-        "claim": lambda: own(sqlite_store, token=OTHER),
     }
     drops[verb]()
     assert ([(1, None, [1, 2, 3])], ()) == (sequences(connection), read(sqlite_store).chunks)

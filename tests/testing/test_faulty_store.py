@@ -9,10 +9,16 @@ import pytest
 
 from idemkit.core.colour import drive
 from idemkit.errors import StoreUnavailableError
-from idemkit.protocol import Acquired, Running, Standing
+from idemkit.protocol import Acquired, Grant, Page, Read, Running, Situation, Standing
 from idemkit.stores import MemoryStore
 from idemkit.stores.near import NearStore
-from idemkit.testing import ClockedStoreContract, FakeClock, FaultyStore, faults
+from idemkit.testing import (
+    ClockedSequenceStoreContract,
+    ClockedStoreContract,
+    FakeClock,
+    FaultyStore,
+    faults,
+)
 from idemkit.testing.faults import (
     Mishap,
     delayed,
@@ -24,12 +30,12 @@ from idemkit.testing.faults import (
     request_lost,
     straight,
 )
-from tests.commands import OTHER, beat, claim, completion, grant
+from tests.commands import OTHER, append, beat, claim, completion, grant
 from tests.doors import Body, Door
 from tests.stand_ins import reached
 
 
-class TestFaultyStore(ClockedStoreContract):
+class TestFaultyStore(ClockedSequenceStoreContract, ClockedStoreContract):
     """A store on the way to which nothing goes wrong keeps the promises of the one behind."""
 
     @pytest.fixture
@@ -38,7 +44,7 @@ class TestFaultyStore(ClockedStoreContract):
         return FaultyStore(MemoryStore(clock=clock.milliseconds))
 
 
-class TestFacesOfFaultyStore(ClockedStoreContract):
+class TestFacesOfFaultyStore(ClockedSequenceStoreContract, ClockedStoreContract):
     """So it does where the store behind has a face for each colour."""
 
     @pytest.fixture
@@ -46,6 +52,15 @@ class TestFacesOfFaultyStore(ClockedStoreContract):
         """Return an empty store with faces."""
         memory = MemoryStore(clock=clock.milliseconds)
         return FaultyStore(NearStore(memory, size=10, clock=clock))
+
+
+class TestBlockingFaultyStore(ClockedSequenceStoreContract):
+    """So it does where it blocks, and asynchronous callers are served in worker threads."""
+
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> FaultyStore:
+        """Return an empty store that serves threads only."""
+        return FaultyStore(MemoryStore(clock=clock.milliseconds), "sync")
 
 
 @pytest.fixture
@@ -72,6 +87,72 @@ def test_command_arrives_twice(store: FaultyStore) -> None:
     owned = grant(claim(), drive(store.claim("a", claim())))
     store.suffer("complete", duplicated)
     assert Standing.REPEATED == drive(store.complete("a", completion(owned)))
+
+
+def own(store: FaultyStore) -> Grant:
+    """Claim, and return what is then held."""
+    return grant(claim(), drive(store.claim("a", claim())))
+
+
+def read(store: FaultyStore) -> Page:
+    """Return what a reader is given."""
+    return drive(store.read("a", Read()))
+
+
+@pytest.mark.parametrize(("mishap", "arrived"), [(request_lost, 0), (reply_lost, 2)])
+def test_append_is_lost(store: FaultyStore, mishap: Mishap, arrived: int) -> None:
+    """The owner gets an error, and sends its chunks again; they are there once."""
+    command = append(own(store), b"one", b"two")
+    store.suffer("append", mishap)
+    with pytest.raises(StoreUnavailableError):
+        drive(store.append("a", command))
+    assert arrived == read(store).length
+    assert (Standing.HELD, 2) == (drive(store.append("a", command)), read(store).length)
+
+
+def test_append_arrives_twice(store: FaultyStore) -> None:
+    """A duplicated append adds its chunks once."""
+    command = append(own(store), b"one", b"two")
+    store.suffer("append", duplicated)
+    drive(store.append("a", command))
+    assert (b"one", b"two") == read(store).chunks
+
+
+def test_append_is_delayed(store: FaultyStore) -> None:
+    """A reader that comes meanwhile finds nothing yet."""
+    command, found = append(own(store), b"one"), list[int]()
+    store.suffer("append", preceded_by(lambda: found.append(read(store).length)))
+    drive(store.append("a", command))
+    assert ([0], 1) == (found, read(store).length)
+
+
+@pytest.mark.parametrize("mishap", [request_lost, reply_lost])
+def test_read_is_lost(store: FaultyStore, mishap: Mishap) -> None:
+    """The reader gets an error, and is given its chunks when it asks again."""
+    drive(store.append("a", append(own(store), b"one")))
+    store.suffer("read", mishap)
+    with pytest.raises(StoreUnavailableError):
+        read(store)
+    assert (b"one",) == read(store).chunks
+
+
+def test_cancel_is_lost(store: FaultyStore) -> None:
+    """Whoever asked gets an error, and the owner hears nothing."""
+    owned = own(store)
+    store.suffer("cancel", request_lost)
+    with pytest.raises(StoreUnavailableError):
+        drive(store.cancel("a"))
+    assert [Standing.HELD] == list(store.beat([("a", beat(owned))]))
+
+
+def test_store_loses_its_chunks(store: FaultyStore) -> None:
+    """After a loss there is nothing to read, and an owner that goes on meets a gap."""
+    owned = own(store)
+    drive(store.append("a", append(owned, b"one")))
+    store.lose_records()
+    assert Situation.ABSENT is read(store).situation
+    assert Standing.GAP == drive(store.append("a", append(owned, b"two", first=2)))
+    assert Standing.HELD == drive(store.append("a", append(owned, b"one", b"two")))
 
 
 def test_mishaps_happen_once_each_in_order(store: FaultyStore) -> None:

@@ -2,7 +2,7 @@
 
 from .codec_errors import DecodeError, EncodeError
 from .pickle_codec import IdemkitSecurityWarning, PickleCodec
-from .recorded_errors import decode_error, encode_error
+from .recorded_errors import decode_error, encode_error, text_of
 from .typed import Codec, TypedCodec, codec_for
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "codec_for",
     "decode_error",
     "encode_error",
+    "text_of",
 ]

@@ -23,7 +23,7 @@ def encode_error(error: BaseException) -> bytes:
     Kept are its type's name, its text and, if they are of built-in types, the arguments and
     attributes it reports for copying (notes are attributes). Traceback, cause and context are not.
     """
-    record = [qualified_name(type(error)), _text(error)]
+    record = [qualified_name(type(error)), text_of(error)]
     try:
         return _codec.encode([*record, *_recipe(error)])
     except Exception:  # noqa: BLE001  # `__reduce__` is the user's, and may hold anything
@@ -79,7 +79,8 @@ def _loaded(types: Iterable[type[BaseException]]) -> Iterator[type[BaseException
         yield from _loaded(type.__subclasses__(kind))
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """Return what an exception says; this never fails."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001  # a broken `__str__` must not hide the outcome

@@ -10,6 +10,7 @@ from .discovery import active
 from .observed_store import store_observed
 from .operations import (
     Observed,
+    Reading,
     Started,
     executing,
     lease_lost,
@@ -20,6 +21,7 @@ from .operations import (
 
 __all__ = [
     "Observed",
+    "Reading",
     "Started",
     "Subject",
     "active",

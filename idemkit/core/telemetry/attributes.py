@@ -22,6 +22,10 @@ VERB: Final = "idemkit.store.operation"
 KEY_HASH: Final = "idemkit.key.hash"
 ATTEMPT: Final = "idemkit.attempt"
 WAITED: Final = "idemkit.wait.duration"
+CHUNKS: Final = "idemkit.stream.chunks"
+SIZE: Final = "idemkit.stream.size"
+FIRST_CHUNK: Final = "idemkit.stream.first_chunk.duration"
+READERS: Final = "idemkit.stream.readers"
 ERROR: Final = "error.type"
 
 

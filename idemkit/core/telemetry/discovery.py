@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .harmless import harmless
 
@@ -36,6 +36,10 @@ class Signals:
     active: UpDownCounter
     outcomes: Counter
     lease_losses: Counter
+    chunks: Counter
+    sizes: Counter
+    first_chunk: Histogram
+    readers: UpDownCounter
 
 
 _signals: Signals | None = None
@@ -117,7 +121,30 @@ def _instruments(tracer: Tracer, meter: Meter) -> Signals:
         lease_losses=meter.create_counter(
             "idemkit.lease.losses", unit="{lease}", description="Leases lost while running."
         ),
+        **_of_streams(meter),
     )
+
+
+def _of_streams(meter: Meter) -> dict[str, Any]:
+    return {
+        "chunks": meter.create_counter(
+            "idemkit.stream.chunks", unit="{chunk}", description="Items that were handed out."
+        ),
+        "sizes": meter.create_counter(
+            "idemkit.stream.size", unit="By", description="Bytes of items that were handed out."
+        ),
+        "first_chunk": meter.create_histogram(
+            "idemkit.stream.first_chunk.duration",
+            unit="s",
+            description="Time from the call to its first item.",
+            explicit_bucket_boundaries_advisory=OPERATION_BUCKETS,
+        ),
+        "readers": meter.create_up_down_counter(
+            "idemkit.stream.readers",
+            unit="{reader}",
+            description="Duplicates that read what is being produced.",
+        ),
+    }
 
 
 def _release() -> str:

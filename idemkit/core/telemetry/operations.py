@@ -23,6 +23,7 @@ from .attributes import (
 )
 from .discovery import live
 from .harmless import harmless
+from .sequences import Tally, attached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +60,7 @@ class Observed:
         traceparent: W3C name of the span for the record; empty if nobody keeps the span.
     """
 
-    __slots__ = ("_ended", "_span", "_started", "_subject", "_token", "traceparent")
+    __slots__ = ("_ended", "_span", "_started", "_subject", "_tally", "_token", "traceparent")
 
     def __init__(self, subject: Subject, started: Started) -> None:
         self.traceparent: str = ""
@@ -68,6 +69,14 @@ class Observed:
         self._ended = False
         self._span: Span | None = None
         self._token: Token[Context] | None = None
+        self._tally: Tally | None = None
+
+    @property
+    def tally(self) -> Tally:
+        """What it has come to so far, if it is a sequence; whoever asks says that it is one."""
+        if self._tally is None:
+            self._tally = Tally(self._started.clock, attached=True)
+        return self._tally
 
     def begin(self, attempt: int, waited: float) -> None:
         """Open the span; `executing` does."""
@@ -115,10 +124,14 @@ class Observed:
         with harmless:
             live().active.add(-1, labels(self._subject))
             _count(self._subject, self._started, outcome, error)
-        if self._span is not None:
-            about: dict[str, AttributeValue] = {OUTCOME: outcome, ATTEMPT: attempt}
+        about: dict[str, AttributeValue] = {OUTCOME: outcome, ATTEMPT: attempt, RECORDED: recorded}
+        if self._tally is not None:
+            about |= self._tally.attributes()
             with harmless:
-                _end(self._span, {**about, RECORDED: recorded}, error)
+                self._tally.count(self._subject, outcome)
+        if self._span is not None:
+            with harmless:
+                _end(self._span, about, error)
 
 
 def executing(subject: Subject, started: Started, *, attempt: int, waited: float) -> Observed:
@@ -157,6 +170,53 @@ def replayed(
         _count(subject, started, outcome, None)
     with harmless:
         _start("replay", subject, started, about, links=_links(origin)).end()
+
+
+class Reading:
+    """A reader of somebody else's sequence, as the tracer sees it.
+
+    Args:
+        subject: The call.
+        outcome: ``"joined"``, while it is produced, or ``"replayed"``.
+
+    Attributes:
+        tally: What it has read so far.
+    """
+
+    def __init__(self, subject: Subject, outcome: str) -> None:
+        self._subject = subject
+        self._outcome = outcome
+        self._started = started()
+        self.tally: Tally = Tally(self._started.clock, attached=False)
+        self._attach(1)
+
+    def end(self, *, origin: str, attempt: int, error: BaseException | None) -> None:
+        """Tell of it, now that it has ended.
+
+        Args:
+            origin: The `traceparent` of the execution that produced the sequence.
+            attempt: Number of the attempt that did, or 0 if nobody knows.
+            error: What the reader gets at the end.
+        """
+        waited = time.perf_counter() - self._started.clock if self._outcome == "joined" else 0.0
+        about: dict[str, AttributeValue] = {
+            OUTCOME: self._outcome,
+            ATTEMPT: attempt,
+            WAITED: waited,
+            **self.tally.attributes(),
+        }
+        self._attach(-1)
+        with harmless:
+            _count(self._subject, self._started, self._outcome, error)
+            self.tally.count(self._subject, self._outcome)
+        with harmless:
+            span = _start("replay", self._subject, self._started, about, links=_links(origin))
+            _end(span, {}, error)
+
+    def _attach(self, change: int) -> None:
+        if self._outcome == "joined":
+            with harmless:
+                attached(self._subject, change)
 
 
 def refused(subject: Subject, started: Started, *, error: BaseException, waited: float) -> None:

@@ -7,6 +7,7 @@ its number loses the address at once, so that nobody reads it; its chunks go bat
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from ... import protocol
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...protocol import Append, Page, Read, Record
 
-__all__ = ["BATCH", "BATCH_BYTES", "MOST", "append", "clear", "read"]
+__all__ = ["BATCH", "BATCH_BYTES", "MOST", "ROWS", "append", "clear", "read"]
 
 MOST: Final = 1 << 26
 """Chunks of a sequence; that leaves room for more sequences than a file will see in its life."""
@@ -27,6 +28,9 @@ MOST: Final = 1 << 26
 BATCH: Final = 256
 BATCH_BYTES: Final = 256 * 1024
 """What is cleared at once at most: half a millisecond of lock."""
+
+ROWS: Final = 64
+"""Chunks that one statement writes."""
 
 _SEQUENCE: Final = "SELECT sequence FROM idemkit_sequences WHERE address = ?"
 _BEGIN: Final = "INSERT INTO idemkit_sequences (address) VALUES (?)"
@@ -36,7 +40,6 @@ _END: Final = """
 DELETE FROM idemkit_sequences
 WHERE sequence = ? AND NOT EXISTS (SELECT 1 FROM idemkit_chunks WHERE place BETWEEN ? AND ?)
 """
-_APPEND: Final = "INSERT INTO idemkit_chunks (place, body) VALUES (?, ?)"
 _SIZES: Final = """
 SELECT place, length(body) FROM idemkit_chunks
 WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?
@@ -58,8 +61,7 @@ def append(connection: sqlite3.Connection, address: str, command: Append, now: i
         connection.execute(_DROP, (address,))  # of a call that this one does not go on with
     if fresh:
         sequence = _sequence(connection, address) or _begin(connection, address)
-        end = sequence * MOST + command.last
-        connection.executemany(_APPEND, enumerate(fresh, end - len(fresh) + 1))
+        _insert(connection, sequence * MOST + command.last - len(fresh) + 1, fresh)
     return standing
 
 
@@ -71,7 +73,7 @@ def read(connection: sqlite3.Connection, address: str, command: Read, now: int) 
     place = _sequence(connection, address) * MOST
     first = place + command.after + 1
     last = _reach(connection, first, place + page.length, command.limit, command.room)
-    bodies = connection.execute(_READ, (first, last))
+    bodies = connection.execute(_READ, (first, last)).fetchall()
     return page._replace(chunks=tuple([body for (body,) in bodies]))
 
 
@@ -106,10 +108,26 @@ def _begin(connection: sqlite3.Connection, address: str) -> int:
     return connection.execute(_BEGIN, (address,)).lastrowid or 0
 
 
+def _insert(connection: sqlite3.Connection, first: int, bodies: tuple[bytes, ...]) -> None:
+    for start in range(0, len(bodies), ROWS):
+        placed = enumerate(bodies[start : start + ROWS], first + start)
+        values = [value for row in placed for value in row]
+        connection.execute(_insertion(len(values) // 2), values)
+
+
+@cache
+def _insertion(rows: int) -> str:
+    # A thread that computes may take its turn at every row of `executemany`, 5 ms each, and all
+    # the while the file would be locked.
+    marks = ", ".join(["(?, ?)"] * rows)
+    return f"INSERT INTO idemkit_chunks (place, body) VALUES {marks}"  # noqa: S608 - constants
+
+
 def _reach(connection: sqlite3.Connection, first: int, last: int, limit: int, room: int) -> int:
     """Return the last place of those that fit, the very first included; without any, less."""
     reached = first - 1
-    for place, size in connection.execute(_SIZES, (first, last, limit)):
+    # All at once: between the rows of an open cursor, too, other threads take their turn.
+    for place, size in connection.execute(_SIZES, (first, last, limit)).fetchall():
         room -= size
         if room < 0 and reached >= first:
             break

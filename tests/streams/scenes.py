@@ -1,0 +1,300 @@
+"""Scenes: owners and readers of one sequence, in some processes, in an order drawn by lot."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from random import Random
+from types import SimpleNamespace
+from typing import Any, NamedTuple, TypeVar
+from unittest.mock import patch
+
+from idemkit.core import doorbell, execution, reading, recording
+from idemkit.core.call import Replay
+from idemkit.core.cursors import Cursor
+from idemkit.core.ending import Ending
+from idemkit.core.engine import Engine
+from idemkit.core.execution import Execution
+from idemkit.core.feeds import Feeds
+from idemkit.core.flights import Flights
+from idemkit.core.lease import Keeper
+from idemkit.core.policy import Policy
+from idemkit.core.reading import Reader
+from idemkit.core.wiring import Wiring
+from idemkit.errors import IdempotencyError, ResultUnavailableError, StoreUnavailableError
+from idemkit.protocol import Append, Completion, Decision, Kind, Page, Read, Recorded, Release
+from idemkit.protocol import Claim as ClaimCommand
+from idemkit.protocol import Standing
+from idemkit.stores import MemoryStore, Store
+from idemkit.stores.base import Colour
+from idemkit.testing import FakeClock
+from tests.core.worlds import CALL
+from tests.streams.scheduler import Scheduler, SteppedFrame, Turn
+
+T = TypeVar("T")
+
+LEASE = 30.0
+POLICY = Policy(lease=LEASE, ttl=3600.0)
+FAILURE = ValueError("the body failed")
+BEYOND = 35.0
+
+
+class Weather(NamedTuple):
+    """What may happen in a scene.
+
+    Args:
+        fates: What owners come to.
+        deaf: How likely it is that a ring gets lost.
+        lost: How likely it is that a command or its reply gets lost.
+        forgetful: How likely it is, at each command, that the store loses everything.
+    """
+
+    fates: tuple[str, ...] = ("complete", "complete", "fail")
+    deaf: float = 0.0
+    lost: float = 0.0
+    forgetful: float = 0.0
+
+
+CALM = Weather()
+DEAF = Weather(deaf=0.5)
+DEADLY = Weather(("complete", "fail", "vanish", "pause"), deaf=0.1)
+STORMY = Weather(("complete", "fail", "vanish", "pause"), deaf=0.1, lost=0.05, forgetful=0.01)
+
+
+class TurnStore(Store):
+    """A store every verb of which takes turns, and pages of any size.
+
+    Args:
+        store: What keeps the records.
+        scheduler: Who takes turns.
+        weather: What goes wrong on the way.
+    """
+
+    name = "turns"
+    colour: Colour = "async"
+    sequences = True
+
+    def __init__(self, store: MemoryStore, scheduler: Scheduler, weather: Weather) -> None:
+        self.store = store
+        self._scheduler = scheduler
+        self._weather = weather
+
+    async def claim(self, address: str, command: ClaimCommand, /) -> Decision:
+        """Pass on."""
+        return await self._pass(lambda: self.store.claim(address, command))
+
+    async def append(self, address: str, command: Append, /) -> Standing:
+        """Pass on."""
+        return await self._pass(lambda: self.store.append(address, command))
+
+    async def read(self, address: str, command: Read, /) -> Page:
+        """Pass on, for fewer chunks than were asked for."""
+        limit = self._scheduler.lot.randint(1, 3)
+        return await self._pass(lambda: self.store.read(address, command._replace(limit=limit)))
+
+    async def complete(self, address: str, command: Completion, /) -> Standing:
+        """Pass on."""
+        return await self._pass(lambda: self.store.complete(address, command))
+
+    async def release(self, address: str, command: Release, /) -> Standing:
+        """Pass on."""
+        return await self._pass(lambda: self.store.release(address, command))
+
+    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
+        """Pass on, but for the rings that get lost."""
+
+        def heard() -> None:
+            if not self._happens(self._weather.deaf):
+                ring()
+
+        stop = self.store.watch(address, heard)
+        ring()
+        return stop
+
+    async def _pass(self, ask: Callable[[], Awaitable[T]]) -> T:
+        await Turn()
+        if self._happens(self._weather.forgetful):
+            self._lose()
+        if self._happens(self._weather.lost):
+            raise StoreUnavailableError("the request was lost")
+        answer = await ask()
+        await Turn()
+        if self._happens(self._weather.lost):
+            raise StoreUnavailableError("the reply was lost")
+        return answer
+
+    def _happens(self, likely: float) -> bool:
+        return self._scheduler.lot.random() < likely
+
+    def _lose(self) -> None:
+        self._scheduler.clock.advance(0.001)  # or the next owner had the epoch of the last one
+        self.store._running.clear()
+        self.store._settled.clear()
+        self.store._appended = 0
+
+
+class Reading(NamedTuple):
+    """What one reader came to.
+
+    Args:
+        epoch: Whose sequence it was.
+        chunks: What came.
+        error: How it ended; None for its end.
+        at: When, in seconds.
+    """
+
+    epoch: int
+    chunks: list[bytes]
+    error: Exception | None
+    at: float
+
+
+class Parts(NamedTuple):
+    """The classes under test, which mutants take the place of."""
+
+    feeds: Callable[[], Feeds] = Feeds
+    reader: type[Reader] = Reader
+
+
+class Scene:
+    """One run.
+
+    Args:
+        seed: What the lots are drawn from.
+        weather: What may happen.
+        parts: What is under test.
+    """
+
+    def __init__(self, seed: int, weather: Weather, parts: Parts) -> None:
+        self.lot = Random(seed)
+        self.clock = FakeClock()
+        self.scheduler = Scheduler(self.lot, self.clock)
+        self.scheduler.before_time_passes = self._nobody_oversleeps
+        self.weather = weather
+        self.readings: list[Reading] = []
+        self.readers: set[Reader] = set()
+        self.totals: dict[int, int] = {}
+        self.fates: dict[int, str] = {}
+        self.gone: dict[int, float] = {}
+        self._parts = parts
+        self._store = TurnStore(
+            MemoryStore(clock=self.clock.milliseconds), self.scheduler, weather
+        )
+        for _ in range(self.lot.randint(1, 2)):
+            feeds = parts.feeds()
+            for number in range(self.lot.randint(1, 3)):
+                self.scheduler.add(f"caller {number}", self._call(feeds))
+
+    def run(self) -> None:
+        """Let it happen, and hold what came of it against what is promised."""
+        with self._timed():
+            self.scheduler.run()
+            for actor in self.scheduler.actors:
+                actor.close()
+        for came in self.readings:
+            self._judge(came)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        time = SimpleNamespace(monotonic=self.clock)
+        with ExitStack() as stack:
+            for module in (doorbell, execution, reading, recording):
+                stack.enter_context(patch.object(module, "time", time))
+            stack.enter_context(patch.object(reading, "PAGE_CHUNKS", 2))
+            stack.enter_context(patch("idemkit.core.feeds.TAIL_CHUNKS", 2))
+            stack.enter_context(patch("idemkit.core.engine.Reader", self._parts.reader))
+            yield
+
+    async def _call(self, feeds: Feeds) -> None:
+        frame = SteppedFrame(self.scheduler)
+        engine = Engine(
+            Wiring(self._store, frame, Flights(), Keeper(threaded=False), None, feeds)
+        )
+        await self._idle(frame)
+        try:
+            begun = await engine.attach(CALL, POLICY)
+            if isinstance(begun, Execution):
+                await self._own(engine, frame, begun)
+            elif isinstance(begun, Replay):
+                await self._read(await engine.replayer(CALL, POLICY, None, _opened))
+            else:
+                place = Cursor(begun.epoch, 0)
+                await self._read(engine.reader(CALL, POLICY, place, _opened))
+        except IdempotencyError:
+            assert self.weather.lost, "nobody may fail"
+
+    async def _own(self, engine: Engine, frame: SteppedFrame, execution: Execution) -> None:
+        epoch, fate = execution.grant.epoch, self.lot.choice(self.weather.fates)
+        total, turn = self.lot.randint(0, 5), self.lot.randint(0, 5)
+        execution.fix_ttl()
+        recorder = engine.recorder(execution)
+        self.totals[epoch], self.fates[epoch] = total, fate
+        reader = engine.listener(CALL, POLICY, recorder.feed, _opened)
+        self.scheduler.add("consumer", self._read(reader))
+        for number in range(1, total + 1):
+            if number > turn and fate == "vanish":
+                self.gone[epoch] = self.clock()
+                frame.vanish()
+                return
+            if number == turn and fate == "pause":
+                await frame.bell().wait(BEYOND)
+            recorder.put(b"%d-%d" % (epoch, number))
+            await self._idle(frame)
+        error = FAILURE if fate == "fail" else None
+        result = await recorder.close("test")
+        ending = Ending(error=error) if error else Ending(result=result)
+        try:
+            await engine.settle(execution, ending)
+        finally:
+            recorder.finish(error)
+
+    async def _idle(self, frame: SteppedFrame) -> None:
+        for _ in range(self.lot.randint(0, 4)):
+            await Turn()
+        if self.lot.random() < 0.3:
+            await frame.bell().wait(self.lot.choice((0.01, 0.03, 1.0)))
+
+    async def _read(self, reader: Reader) -> None:
+        chunks: list[bytes] = []
+        error = None
+        with reader:
+            self.readers.add(reader)
+            try:
+                while came := await reader.next():
+                    chunks += came
+                    await Turn()
+            except (IdempotencyError, ValueError) as raised:
+                error = raised
+        self.readers.discard(reader)
+        self.readings.append(Reading(reader.feed.epoch, chunks, error, self.clock()))
+
+    def _nobody_oversleeps(self) -> None:
+        """Demand that nobody sleeps over what a ring has told, or would have told."""
+        for reader in self.readers:
+            feed: Any = reader.feed
+            assert feed.length <= reader.number, f"a chunk slept through {self.scheduler.story}"
+            assert feed.end is None, "an end slept through"
+            if not (feed.live or self.weather.deaf or self.weather.lost or feed.over):
+                record = self._store.store._running.get(CALL.address)
+                assert record is not None, "an end in the store slept through"
+                assert record.record.length <= feed.length, "a chunk in the store slept through"
+
+    def _judge(self, came: Reading) -> None:
+        total = self.totals[came.epoch]
+        assert came.chunks == [
+            b"%d-%d" % (came.epoch, number) for number in range(1, len(came.chunks) + 1)
+        ], "a chunk lost, repeated, or from another attempt"
+        if came.error is None:
+            assert len(came.chunks) == total, "an end before the end"
+        # The chunks of an attempt that failed go when the next one begins.
+        failed = self.fates[came.epoch] == "fail"
+        kept = not (failed and came.epoch < max(self.totals))
+        if self.weather.lost == 0.0 and self.fates[came.epoch] in ("complete", "fail") and kept:
+            assert len(came.chunks) == total, f"too few chunks, for {came.error!r}"
+            assert (came.error is not None) == failed, "another end"
+        if came.epoch in self.gone and not self.weather.lost:
+            late = came.at - self.gone[came.epoch] - 1.1 * LEASE
+            assert late < 0.1, f"{late} s later than a lease and its jitter"
+
+
+def _opened(recorded: Recorded) -> None:
+    if recorded.kind is not Kind.SEQUENCE:
+        raise ResultUnavailableError("not kept")
