@@ -13,11 +13,12 @@ from idemkit.core.cursors import Cursor
 from idemkit.core.ending import Ending
 from idemkit.core.engine import Engine
 from idemkit.core.execution import Execution
-from idemkit.core.feeds import Feeds
+from idemkit.core.feeds import Feed, Feeds
 from idemkit.core.flights import Flights
 from idemkit.core.lease import Keeper
 from idemkit.core.policy import Policy
 from idemkit.core.reading import Reader
+from idemkit.core.recording import Recorder
 from idemkit.core.wiring import Wiring
 from idemkit.errors import IdempotencyError, ResultUnavailableError, StoreUnavailableError
 from idemkit.protocol import Append, Completion, Decision, Kind, Page, Read, Recorded, Release
@@ -150,8 +151,9 @@ class Reading(NamedTuple):
 class Parts(NamedTuple):
     """The classes under test, which mutants take the place of."""
 
-    feeds: Callable[[], Feeds] = Feeds
+    feed: type[Feed] = Feed
     reader: type[Reader] = Reader
+    recorder: type[Recorder] = Recorder
 
 
 class Scene:
@@ -179,7 +181,7 @@ class Scene:
             MemoryStore(clock=self.clock.milliseconds), self.scheduler, weather
         )
         for _ in range(self.lot.randint(1, 2)):
-            feeds = parts.feeds()
+            feeds = Feeds()
             for number in range(self.lot.randint(1, 3)):
                 self.scheduler.add(f"caller {number}", self._call(feeds))
 
@@ -200,7 +202,10 @@ class Scene:
                 stack.enter_context(patch.object(module, "time", time))
             stack.enter_context(patch.object(reading, "PAGE_CHUNKS", 2))
             stack.enter_context(patch("idemkit.core.feeds.TAIL_CHUNKS", 2))
+            feed = _preempted(self._parts.feed, self.scheduler)
+            stack.enter_context(patch("idemkit.core.feeds.Feed", feed))
             stack.enter_context(patch("idemkit.core.engine.Reader", self._parts.reader))
+            stack.enter_context(patch("idemkit.core.engine.Recorder", self._parts.recorder))
             yield
 
     async def _call(self, feeds: Feeds) -> None:
@@ -268,7 +273,8 @@ class Scene:
 
     def _nobody_oversleeps(self) -> None:
         """Demand that nobody sleeps over what a ring has told, or would have told."""
-        for reader in self.readers:
+        asleep = {actor.bell for actor in self.scheduler.actors if not actor.over}
+        for reader in (reader for reader in self.readers if reader.bell in asleep):
             feed: Any = reader.feed
             assert feed.length <= reader.number, f"a chunk slept through {self.scheduler.story}"
             assert feed.end is None, "an end slept through"
@@ -293,6 +299,23 @@ class Scene:
         if came.epoch in self.gone and not self.weather.lost:
             late = came.at - self.gone[came.epoch] - 1.1 * LEASE
             assert late < 0.1, f"{late} s later than a lease and its jitter"
+
+
+def _preempted(feed: type[Feed], scheduler: Scheduler) -> type[Feed]:
+    """Return feeds whose answers may be overtaken by what others do."""
+
+    class Preempted(feed):  # type: ignore[misc, valid-type]
+        def after(self, number: int, limit: int) -> list[bytes] | None:
+            found: list[bytes] | None = super().after(number, limit)
+            scheduler.preempt()
+            return found
+
+        def begin_fetch(self, now: float, patience: float) -> bool:
+            mine: bool = super().begin_fetch(now, patience)
+            scheduler.preempt()
+            return mine
+
+    return Preempted
 
 
 def _opened(recorded: Recorded) -> None:
