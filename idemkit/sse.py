@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from contextvars import copy_context
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from .core.colour import ASYNC, SYNC, drive
@@ -103,8 +104,8 @@ def events(
 def _events(script: _Script[Stream[Any]], patience: float) -> Iterator[bytes]:
     context = copy_context()  # what runs beside us runs as if it were here
 
-    async def ask() -> Any:
-        return context.run(next, script.stream)
+    async def ask() -> tuple[Any, ...]:
+        return context.run(tuple, islice(script.stream, 1))
 
     try:
         while not script.over:
@@ -117,10 +118,15 @@ def _events(script: _Script[Stream[Any]], patience: float) -> Iterator[bytes]:
 
 
 async def _async_events(script: _Script[AsyncStream[Any]], patience: float) -> AsyncIterator[bytes]:
+    async def ask() -> tuple[Any, ...]:
+        async for item in script.stream:
+            return (item,)
+        return ()
+
     inquiry = None
     try:
         while not script.over:
-            inquiry = _Inquiry(ASYNC, script.stream.__anext__)
+            inquiry = _Inquiry(ASYNC, ask)
             while not await inquiry.bell.wait(patience):
                 yield KEEP_ALIVE
             for frame in script.frames(inquiry):
@@ -136,19 +142,21 @@ class _Inquiry:
 
     Args:
         frame: The caller's world.
-        ask: Returns the item.
+        ask: Returns the item, or nothing at the end.
     """
 
-    def __init__(self, frame: Frame, ask: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    def __init__(
+        self, frame: Frame, ask: Callable[[], Coroutine[Any, Any, tuple[Any, ...]]]
+    ) -> None:
         self.bell = frame.bell()
-        self.item: Any = None
+        self.items: tuple[Any, ...] = ()
         self.error: BaseException | None = None
         self._ask = ask
         self.stop = frame.start(self._run())
 
     async def _run(self) -> None:
         try:
-            self.item = await self._ask()
+            self.items = await self._ask()
         except BaseException as error:  # noqa: BLE001 - the caller gets it
             self.error = error
         finally:
@@ -177,10 +185,10 @@ class _Script(Generic[S]):
     def frames(self, inquiry: _Inquiry) -> Iterator[bytes]:
         """Yield the frames that an inquiry leads to."""
         match inquiry.error:
-            case None:
+            case None if inquiry.items:
                 self._restart = None  # whoever has got items must not get them again
-                yield from self._item(inquiry.item)
-            case StopIteration() | StopAsyncIteration():
+                yield from self._item(*inquiry.items)
+            case None:
                 self.over = True
                 yield from self._rest()
                 yield END

@@ -18,16 +18,17 @@ ROOT = Path(__file__).parents[2]
 
 
 class Child:
-    """One process that plays a scenario of `tests.faults.child`.
+    """One process that plays a scenario.
 
     Args:
         scenario: Its name.
+        program: Whose scenario it is.
         stage: What it plays on.
     """
 
-    def __init__(self, scenario: str, **stage: Any) -> None:
+    def __init__(self, scenario: str, program: str, **stage: Any) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.child", scenario, json.dumps(stage)],
+            [sys.executable, "-m", program, scenario, json.dumps(stage)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -82,9 +83,11 @@ class Child:
 
 
 @contextmanager
-def child(scenario: str, **stage: Any) -> Iterator[Child]:
+def child(
+    scenario: str, *, program: str = "tests.faults.child", **stage: Any
+) -> Iterator[Child]:
     """Run a process for as long as the block lasts."""
-    process = Child(scenario, **stage)
+    process = Child(scenario, program, **stage)
     try:
         yield process
     finally:

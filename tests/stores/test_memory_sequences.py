@@ -169,6 +169,14 @@ def test_outcome_is_kept_beside_a_store_full_of_chunks(store: MemoryStore) -> No
     assert ["a", "b"] == kept(store, "ab")
 
 
+def test_outcomes_share_what_chunks_leave(store: MemoryStore) -> None:
+    """Beside a store full of chunks there is room for two outcomes, and a third evicts one."""
+    send(store, "a", own(store, "a"), MOST)
+    for address in "bcd":
+        finish(store, address)
+    assert ["a", "c", "d"] == kept(store, "abcd")
+
+
 def test_failed_sequence_is_what_is_done(store: MemoryStore) -> None:
     """What a failed attempt has left goes when others need its room."""
     owned = own(store, "a")

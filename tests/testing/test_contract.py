@@ -1,8 +1,16 @@
 """Tests of `idemkit.testing`: names that come when asked for, failures that quote promises."""
 
+from itertools import combinations
+
 import pytest
 
 from idemkit import testing
+from idemkit.testing import (
+    BoundedStoreContract,
+    ClockedSequenceStoreContract,
+    ClockedStoreContract,
+    PinnedStoreContract,
+)
 from idemkit.testing.contract.base import Contract
 
 
@@ -50,3 +58,18 @@ def test_test_that_promises_nothing_is_left_alone() -> None:
     """Without a docstring there is nothing to quote."""
     with pytest.raises(AssertionError, match=r"^assert \[1\]"):
         Broken().test_silent()
+
+
+CONTRACTS = [
+    BoundedStoreContract,
+    ClockedSequenceStoreContract,
+    ClockedStoreContract,
+    PinnedStoreContract,
+]
+
+
+@pytest.mark.parametrize(("one", "other"), [*combinations(CONTRACTS, 2)])
+def test_contracts_can_be_inherited_together(one: type[Contract], other: type[Contract]) -> None:
+    """No promise of one contract hides one of another."""
+    names = [{name for name in dir(contract) if "test_" in name} for contract in (one, other)]
+    assert set() == names[0] & names[1]

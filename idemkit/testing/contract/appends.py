@@ -181,7 +181,7 @@ class Appends(Contract):
         assert Standing.FORGOTTEN == door.append(owned, b"late")
         assert () == written(door)
 
-    def test_forgotten_owner_leaves_its_successor_alone(self, door: Door) -> None:
+    def test_forgotten_owner_appends_nothing_to_its_successors_sequence(self, door: Door) -> None:
         """Whoever claims what was forgotten is fenced from its owner of before."""
         owned = door.own()
         door.forget()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.streams.scenes import CALM, DEADLY, DEAF, STORMY, Parts, Scene, Weather
+from tests.interleavings.scenes import CALM, DEADLY, DEAF, STORMY, Parts, Scene, Weather
 
 SCENES = 2_500
 

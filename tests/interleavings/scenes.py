@@ -28,7 +28,7 @@ from idemkit.stores import MemoryStore, Store
 from idemkit.stores.base import Colour
 from idemkit.testing import FakeClock
 from tests.core.worlds import CALL
-from tests.streams.scheduler import Scheduler, SteppedFrame, Turn
+from tests.interleavings.scheduler import Scheduler, SteppedFrame, Turn
 
 T = TypeVar("T")
 
@@ -284,16 +284,17 @@ class Scene:
                 assert record.record.length <= feed.length, "a chunk in the store slept through"
 
     def _judge(self, came: Reading) -> None:
-        total = self.totals[came.epoch]
+        # An owner whose claim was answered in vain never begins.
+        total, fate = self.totals.get(came.epoch, 0), self.fates.get(came.epoch, "vanish")
         assert came.chunks == [
             b"%d-%d" % (came.epoch, number) for number in range(1, len(came.chunks) + 1)
         ], "a chunk lost, repeated, or from another attempt"
         if came.error is None:
             assert len(came.chunks) == total, "an end before the end"
         # The chunks of an attempt that failed go when the next one begins.
-        failed = self.fates[came.epoch] == "fail"
+        failed = fate == "fail"
         kept = not (failed and came.epoch < max(self.totals))
-        if self.weather.lost == 0.0 and self.fates[came.epoch] in ("complete", "fail") and kept:
+        if self.weather.lost == 0.0 and fate in ("complete", "fail") and kept:
             assert len(came.chunks) == total, f"too few chunks, for {came.error!r}"
             assert (came.error is not None) == failed, "another end"
         if came.epoch in self.gone and not self.weather.lost:

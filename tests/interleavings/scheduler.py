@@ -143,9 +143,10 @@ class Scheduler:
         raise AssertionError(f"{waiting} never end")
 
     def preempt(self) -> None:
-        """Perhaps let others take a step, in the middle of somebody's own."""
-        while self.lot.random() < self._preempted:
-            self._step()
+        """Perhaps let others take some steps, in the middle of somebody's own."""
+        if self.lot.random() < self._preempted:
+            for _ in range(self.lot.choice((1, 2, 40))):
+                self._step()
 
     def _turn(self) -> None:
         if not self._step():
