@@ -7,7 +7,8 @@ import pytest
 
 from idemkit.core.colour import drive
 from idemkit.stores.sqlite import SQLiteStore
-from idemkit.testing import ClockedStoreContract, FakeClock, StoreContract
+from idemkit.testing import ClockedStoreContract, FakeClock, PinnedStoreContract, StoreContract
+from tests.stores.sqlite_files import RELEASE_1, beside
 
 
 class TestSQLiteStore(StoreContract):
@@ -40,5 +41,21 @@ class TestCrowdedSQLiteStore(ClockedStoreContract):
         """Return a store that is crowded from its first record on."""
         path, now = tmp_path / "records.db", clock.milliseconds
         store = SQLiteStore(path, clock=now, max_records=3, max_bytes=1_100_000)
+        yield store
+        drive(store.close())
+
+
+class TestPinnedSQLiteStore(PinnedStoreContract):
+    """The rows of each release that changed them."""
+
+    @pytest.fixture(params=[RELEASE_1], ids=["1"])
+    def store(
+        self, request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
+    ) -> Iterator[SQLiteStore]:
+        """Return a store on a file that a release has left."""
+        path = tmp_path / "records.db"
+        with beside(path) as connection:
+            connection.executescript(request.param)
+        store = SQLiteStore(path, clock=clock.milliseconds)
         yield store
         drive(store.close())

@@ -11,7 +11,93 @@ from idemkit.protocol import Grant
 from idemkit.stores import Store
 from tests.commands import claim, completion, grant
 
-__all__ = ["Naps", "beside", "finish", "held", "own", "restored", "sound"]
+__all__ = ["RELEASE_1", "Naps", "beside", "finish", "held", "own", "restored", "sound"]
+
+# What release 1 wrote, word for word: the records of `idemkit.testing.PINNED`, and two more.
+RELEASE_1 = """
+CREATE TABLE idemkit_schema (version INTEGER NOT NULL);
+INSERT INTO idemkit_schema VALUES (1);
+CREATE TABLE idemkit_records (
+    address TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    format INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    token BLOB NOT NULL,
+    fingerprint BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    abandoned INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    journaled INTEGER NOT NULL,
+    kind TEXT,
+    codec TEXT,
+    origin TEXT,
+    recorded_attempt INTEGER,
+    completed_at INTEGER,
+    fresh_until INTEGER,
+    gone_at INTEGER,
+    body BLOB
+);
+CREATE INDEX idemkit_expiry ON idemkit_records (expires_at) WHERE state <> 'running';
+CREATE TABLE idemkit_steps (
+    position INTEGER PRIMARY KEY,
+    address TEXT NOT NULL,
+    name TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    codec TEXT NOT NULL,
+    body BLOB,
+    UNIQUE (address, name)
+);
+CREATE TRIGGER idemkit_unmarked AFTER UPDATE OF journaled ON idemkit_records
+WHEN old.journaled AND NOT new.journaled
+BEGIN DELETE FROM idemkit_steps WHERE address = old.address; END;
+CREATE TRIGGER idemkit_gone AFTER DELETE ON idemkit_records WHEN old.journaled
+BEGIN DELETE FROM idemkit_steps WHERE address = old.address; END;
+INSERT INTO idemkit_records VALUES (
+    'running', 7, 1, 'running', X'6F776E65722D6F776E65722D31323334', X'000D0AFF207061796C6F6164',
+    1799999990000, 1, 0, 1800000020000, 1800086390000, '', 0,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+);
+INSERT INTO idemkit_records VALUES (
+    'failed', 7, 1, 'failed', X'6F776E65722D6F776E65722D31323334', X'000D0AFF207061796C6F6164',
+    1799999990000, 1, 0, 1799999990000, 1800003590000, 'ValueError', 0,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+);
+INSERT INTO idemkit_records VALUES (
+    'halfway', 7, 1, 'failed', X'6F776E65722D6F776E65722D31323334', X'000D0AFF207061796C6F6164',
+    1799999990000, 2, 0, 1799999990000, 1800003590000, 'ValueError', 1,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+);
+INSERT INTO idemkit_records VALUES (
+    'done', 7, 1, 'done', X'6F776E65722D6F776E65722D31323334', X'000D0AFF207061796C6F6164',
+    1799999990000, 1, 0, 1800000020000, 1800000090000, '', 0,
+    'value', 'plain', '00-ab-cd-01', 1, 1799999990000, 1800000050000, 1800000090000,
+    X'000D0A24350D0A7B2261223A20317DFF'
+);
+INSERT INTO idemkit_records VALUES (
+    'forgotten', 7, 1, 'forgotten', X'', X'',
+    1799999990000, 0, 0, 1799999990000, 1800000050000, '', 0,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+);
+INSERT INTO idemkit_records VALUES (
+    'error', 7, 1, 'done', X'6F776E65722D6F776E65722D31323334', X'000D0AFF207061796C6F6164',
+    1799999990000, 1, 0, 1800000020000, 1800000060000, '', 0,
+    'error', 'idemkit', '', 1, 1799999995000, 1800000060000, 1800000060000, X'10C0'
+);
+INSERT INTO idemkit_records VALUES (
+    'abandoned', 7, 1, 'running', X'6F776E65722D6F776E65722D31323334', X'000D0AFF207061796C6F6164',
+    1799999990000, 3, 2, 1799999999000, 1800086390000, '', 1,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+);
+INSERT INTO idemkit_steps VALUES
+    (1, 'halfway', 'embed#0', X'00FF', 'plain', X'000D0A24350D0A7B2261223A20317DFF'),
+    (2, 'abandoned', 'embed#0', X'000D0AFF207061796C6F6164', 'plain',
+        X'000D0A24350D0A7B2261223A20317DFF'),
+    (3, 'halfway', CAST(X'C3A90D0A' AS TEXT), X'000D0AFF207061796C6F6164', '', NULL),
+    (4, 'abandoned', 'pay#0', X'000D0AFF207061796C6F6164', '', NULL);
+"""
 
 
 @contextmanager

@@ -11,14 +11,31 @@ import pytest
 from idemkit import protocol
 from idemkit.core.colour import drive
 from idemkit.errors import StoreVersionError
-from idemkit.protocol import Done, InDoubt, Kind, Record, Recorded, Running, Standing, State
+from idemkit.protocol import (
+    Done,
+    Entry,
+    InDoubt,
+    Kind,
+    Record,
+    Recorded,
+    Running,
+    Standing,
+    State,
+)
 from idemkit.stores.sqlite import SQLiteStore, rows, schema
-from tests.commands import BODY, FINGERPRINT, OTHER, TOKEN, beat, claim, completion, grant
-from tests.stores.sqlite_files import beside, finish, own
+from idemkit.testing import PINNED_AT, FakeClock
+from tests.commands import BODY, FINGERPRINT, OTHER, TOKEN, claim, completion, grant, note, step
+from tests.stores.sqlite_files import RELEASE_1, beside, finish, own
 
-NOW = 1_000_000
+NOW = PINNED_AT
 OUTCOME = Recorded(Kind.VALUE, "plain", BODY, "00-ab-cd-01", 2, NOW, NOW + 60_000, NOW + 90_000)
 RUNNING = Record(State.RUNNING, TOKEN, FINGERPRINT, NOW, 2, 1, NOW + 30_000, NOW + 90_000)
+
+
+@pytest.fixture
+def file_clock() -> FakeClock:
+    """Return the clock of the stores on that file, at the time at which pinned rows are read."""
+    return FakeClock(NOW / 1000)
 
 
 @pytest.fixture
@@ -176,100 +193,71 @@ def test_other_outcomes_are_for_the_rules(
     assert record == rows.find(connection, "a")
 
 
+# ----------------------------------------------------------------------------- journals
+
+FIRST, SECOND, MEANT = note("first"), note("second"), note("first", None)
+JOURNALS: tuple[tuple[Entry, ...], ...] = (
+    (),
+    (FIRST,),
+    (MEANT,),
+    (FIRST, SECOND),
+    (SECOND, FIRST),
+    (MEANT, SECOND),
+    (SECOND, note("third")),
+)
+
+
+def steps(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of all entries there are."""
+    return [name for (name,) in connection.execute("SELECT name FROM idemkit_steps ORDER BY 1")]
+
+
+@pytest.mark.parametrize("before", JOURNALS)
+@pytest.mark.parametrize("after", JOURNALS)
+def test_journal_is_what_the_rule_says(
+    connection: sqlite3.Connection, before: tuple[Entry, ...], after: tuple[Entry, ...]
+) -> None:
+    """Whatever there was, in its order; and nothing else is left behind."""
+    put(connection, replace(RUNNING, journal=before))
+    put(connection, replace(RUNNING, journal=after))
+    assert replace(RUNNING, journal=after) == rows.find(connection, "a")
+    assert sorted(entry.name for entry in after) == steps(connection)
+
+
+def test_call_without_steps_pays_for_none(connection: sqlite3.Connection) -> None:
+    """A claim is a look and a statement, a recording one statement, and nobody looks for steps."""
+    run: dict[str, None] = {}  # a statement shows once more when a trigger is asked about it
+    connection.set_trace_callback(run.setdefault)
+    owned = grant(claim(), rows.apply(connection, "a", protocol.claim, claim(), NOW))
+    rows.record_own(connection, "a", completion(owned), NOW)
+    assert ["SELECT", "INSERT", "UPDATE"] == [statement.split()[0] for statement in run]
+
+
 # ------------------------------------------------------------------------------ formats
 
-# What release 1 wrote, word for word.
-RELEASE_1 = """
-CREATE TABLE idemkit_schema (version INTEGER NOT NULL);
-INSERT INTO idemkit_schema VALUES (1);
-CREATE TABLE idemkit_records (
-    address TEXT PRIMARY KEY,
-    revision INTEGER NOT NULL,
-    format INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    token BLOB NOT NULL,
-    fingerprint BLOB NOT NULL,
-    epoch INTEGER NOT NULL,
-    attempt INTEGER NOT NULL,
-    abandoned INTEGER NOT NULL,
-    lease_until INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    error TEXT NOT NULL,
-    kind TEXT,
-    codec TEXT,
-    origin TEXT,
-    recorded_attempt INTEGER,
-    completed_at INTEGER,
-    fresh_until INTEGER,
-    gone_at INTEGER,
-    body BLOB
-);
-CREATE INDEX idemkit_expiry ON idemkit_records (expires_at) WHERE state <> 'running';
-INSERT INTO idemkit_records VALUES (
-    'done', 7, 1, 'done', X'6F776E6572', X'00FF', 990000, 2, 1, 1020000, 1090000, '',
-    'value', 'idemkit', '00-ab-cd-01', 2, 995000, 1060000, 1090000, X'10A470616964'
-);
-INSERT INTO idemkit_records VALUES (
-    'error', 7, 1, 'done', X'6F776E6572', X'00FF', 990000, 1, 0, 1020000, 1060000, '',
-    'error', 'idemkit', '', 1, 995000, 1060000, 1060000, X'10C0'
-);
-INSERT INTO idemkit_records VALUES (
-    'running', 7, 1, 'running', X'6F776E6572', X'00FF', 990000, 1, 0, 1020000, 1090000, '',
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-);
-INSERT INTO idemkit_records VALUES (
-    'abandoned', 7, 1, 'running', X'6F776E6572', X'00FF', 990000, 3, 2, 999000, 1090000, '',
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-);
-INSERT INTO idemkit_records VALUES (
-    'failed', 7, 1, 'failed', X'6F776E6572', X'00FF', 990000, 4, 0, 995000, 1090000, 'ValueError',
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-);
-INSERT INTO idemkit_records VALUES (
-    'forgotten', 7, 1, 'forgotten', X'', X'', 990000, 0, 0, 995000, 1090000, '',
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-);
-"""
-OWNER = claim(b"owner", b"\x00\xff")
-VALUE = Recorded(
-    Kind.VALUE, "idemkit", b"\x10\xa4paid", "00-ab-cd-01", 2, 995_000, 1_060_000, 1_090_000
-)
-ERROR = Recorded(Kind.ERROR, "idemkit", b"\x10\xc0", "", 1, 995_000, 1_060_000, 1_060_000)
-
-
-@pytest.fixture
-def release_1(file: Path, sqlite_store: SQLiteStore) -> SQLiteStore:
-    """Return a store on a file that release 1 wrote."""
-    with beside(file) as connection:
-        connection.executescript(RELEASE_1)
-    return sqlite_store
+ERROR = Recorded(Kind.ERROR, "idemkit", b"\x10\xc0", "", 1, NOW - 5_000, NOW + 60_000, NOW + 60_000)
+STEPS = (note("embed#0"), note("pay#0", None))
 
 
 @pytest.mark.parametrize(
-    ("address", "decision"),
+    ("address", "take_over", "decision"),
     [
-        ("done", Done(VALUE, 60_000)),
-        ("error", Done(ERROR, 60_000)),
-        ("running", Running(990_000, 20_000)),
-        ("abandoned", InDoubt(3, 1_000)),
-        ("failed", protocol.Acquired(1_000_000, 5, 0)),
-        ("forgotten", protocol.Acquired(1_000_000, 1, 0)),
+        ("error", True, Done(ERROR, 60_000)),
+        ("abandoned", False, InDoubt(3, 1_000)),
+        ("abandoned", True, protocol.Acquired(NOW, 4, 3, None, STEPS)),
     ],
 )
 def test_what_release_1_wrote_is_read(
-    release_1: SQLiteStore, address: str, decision: protocol.Decision
+    file: Path,
+    sqlite_store: SQLiteStore,
+    address: str,
+    take_over: bool,
+    decision: protocol.Decision,
 ) -> None:
-    """Whoever comes to a record of release 1 is told what it says."""
-    command = claim(OTHER, b"\x00\xff", take_over=False)
-    assert decision == drive(release_1.claim(address, command))
-
-
-def test_what_release_1_claimed_is_completed(release_1: SQLiteStore) -> None:
-    """An owner of release 1 that was upgraded meanwhile, on the same host, is still the owner."""
-    owned = grant(OWNER, protocol.Acquired(990_000, 1, 0))
-    renewed = release_1.beat([("running", beat(owned))])
-    completed = drive(release_1.complete("running", completion(owned)))
-    assert ([Standing.HELD], Standing.HELD) == (renewed, completed)
+    """Whoever comes to a record of release 1 is told what it says, its journal included."""
+    with beside(file) as connection:
+        connection.executescript(RELEASE_1)
+    assert decision == drive(sqlite_store.claim(address, claim(OTHER, take_over=take_over)))
 
 
 def test_this_release_writes_as_release_1(file: Path, sqlite_store: SQLiteStore) -> None:
@@ -306,6 +294,7 @@ def test_this_release_writes_what_it_will_have_to_read(
         "lease_until": NOW + 30_000,
         "expires_at": NOW + 90_000,
         "error": "",
+        "journaled": 0,
         "kind": "value",
         "codec": "plain",
         "origin": "00-ab-cd-01",
@@ -315,6 +304,18 @@ def test_this_release_writes_what_it_will_have_to_read(
         "gone_at": NOW + 90_000,
         "body": BODY,
     }
+
+
+def test_this_release_writes_the_steps_it_will_have_to_read(
+    file: Path, sqlite_store: SQLiteStore
+) -> None:
+    """A step that was taken and one that is meant, in the order of their writing."""
+    drive(sqlite_store.step("a", step(own(sqlite_store), *STEPS)))
+    with beside(file) as connection:
+        assert [
+            (1, "a", "embed#0", FINGERPRINT, "plain", BODY),
+            (2, "a", "pay#0", FINGERPRINT, "", None),
+        ] == connection.execute("SELECT * FROM idemkit_steps").fetchall()
 
 
 def test_row_of_a_newer_release(file: Path, sqlite_store: SQLiteStore) -> None:

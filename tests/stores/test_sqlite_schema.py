@@ -15,7 +15,14 @@ from tests.commands import claim
 from tests.stores.sqlite_files import beside, finish, own, sound
 
 PROCESSES = 8
-TABLES = {"idemkit_schema", "idemkit_records", "idemkit_expiry"}
+TABLES = {
+    "idemkit_schema",
+    "idemkit_records",
+    "idemkit_expiry",
+    "idemkit_steps",
+    "idemkit_unmarked",
+    "idemkit_gone",
+}
 COUNTING = {"idemkit_count", "idemkit_inserted", "idemkit_deleted"}
 
 
@@ -108,6 +115,18 @@ def test_table_of_versions_that_is_empty(connection: sqlite3.Connection) -> None
     plant_version(connection)
     schema.prepare(connection, "a.db")
     assert (TABLES, [schema.VERSION]) == (names(connection), versions(connection))
+
+
+def test_file_of_an_older_release(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets what has been added since, and only that."""
+    schema.prepare(connection, "a.db")
+    later = {1: ("no SQL",), 2: ("CREATE TABLE idemkit_second (word)",)}
+    monkeypatch.setattr(schema, "_UPGRADES", later)
+    monkeypatch.setattr(schema, "VERSION", 2)
+    schema.prepare(connection, "a.db")
+    assert (TABLES | {"idemkit_second"}, [2]) == (names(connection), versions(connection))
 
 
 def test_applications_own_database(sqlite_store: SQLiteStore, file: Path) -> None:

@@ -3,6 +3,9 @@
 There is one way to change a record: read it, let a rule of `idemkit.protocol` say what becomes of
 it, and write that in one statement which does nothing if the row is no longer the one that was
 read. Each write draws a new revision, so that no two states of a row are ever taken for the same.
+
+A journal, which few records have, is rows of its own, marked in the record's. They change only
+together with it, so that its revision is theirs, too; and what takes the mark away deletes them.
 """
 
 from __future__ import annotations
@@ -11,17 +14,16 @@ import itertools
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ... import protocol
 from ...errors import StoreVersionError
-from ...protocol import Entry, Kind, Record, Recorded, Standing, State
+from ...protocol import Entry, Kind, Record, Recorded, State
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from ...protocol import Completion, Step
+    from ...protocol import Completion
 
-__all__ = ["FORMAT", "apply", "find", "note", "recall", "record_own"]
+__all__ = ["FORMAT", "apply", "find", "recall", "record_own"]
 
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
@@ -49,8 +51,9 @@ _COLUMNS: Final = (
     "completed_at",
     "fresh_until",
     "gone_at",
+    "journaled",
 )
-_READ: Final = f"SELECT {', '.join(_COLUMNS)}, journaled FROM idemkit_records WHERE address = ?"  # noqa: S608 - constants
+_READ: Final = f"SELECT {', '.join(_COLUMNS)} FROM idemkit_records WHERE address = ?"  # noqa: S608 - constants
 _RECALL: Final = """
 SELECT kind, codec, body, origin, recorded_attempt, completed_at, fresh_until, gone_at
 FROM idemkit_records
@@ -67,7 +70,8 @@ _UPDATE: Final = (
 _RECORD_OWN: Final = """
 UPDATE idemkit_records SET
     state = 'done', recorded_attempt = attempt, revision = ?, expires_at = ?,
-    kind = ?, codec = ?, body = ?, origin = ?, completed_at = ?, fresh_until = ?, gone_at = ?
+    kind = ?, codec = ?, body = ?, origin = ?, completed_at = ?, fresh_until = ?, gone_at = ?,
+    journaled = 0
 WHERE address = ? AND token = ? AND state = 'running' AND expires_at > ?
 """
 
@@ -79,7 +83,7 @@ INSERT INTO idemkit_steps (address, name, fingerprint, codec, body) VALUES (?, ?
 ON CONFLICT (address, name) DO UPDATE SET
     fingerprint = excluded.fingerprint, codec = excluded.codec, body = excluded.body
 """
-_MARK: Final = "UPDATE idemkit_records SET journaled = 1 WHERE address = ? AND journaled = 0"
+_CLEAR: Final = "DELETE FROM idemkit_steps WHERE address = ?"
 
 # No secret, only never the same twice, even in processes that seed `random` alike.
 _draw: Final = SystemRandom().getrandbits
@@ -114,7 +118,10 @@ def apply(
     command: Command,
     now: int,
 ) -> Answer:
-    """Let a rule change the record at an address, in one step; return its answer."""
+    """Let a rule change the record at an address, in one step; return its answer.
+
+    A rule that writes into a journal needs a transaction around it; to clear one needs none.
+    """
     while True:  # whenever it goes round, somebody else got something done
         row = connection.execute(_READ, (address,)).fetchone()
         record = None if row is None else _record(row, _journal(connection, address, row))
@@ -126,6 +133,8 @@ def apply(
         else:
             written = connection.execute(_UPDATE, (*_row(after), address, row[0]))
         if written.rowcount == 1:
+            if after.journal:
+                _note(connection, address, record, after)
             return answer
 
 
@@ -144,14 +153,15 @@ def record_own(connection: sqlite3.Connection, address: str, command: Completion
     return written.rowcount == 1
 
 
-def note(connection: sqlite3.Connection, address: str, command: Step, now: int) -> Standing:
-    """Apply `protocol.step`, within a transaction of the caller's."""
-    standing = apply(connection, address, protocol.step, command, now)
-    if standing in (Standing.HELD, Standing.HEALED):
-        entries = [(address, *entry) for entry in command.entries]
-        connection.executemany(_NOTE, entries)
-        connection.execute(_MARK, (address,))
-    return standing
+def _note(
+    connection: sqlite3.Connection, address: str, before: Record | None, after: Record
+) -> None:
+    known = {} if before is None else {entry.name: entry for entry in before.journal}
+    if [entry.name for entry in after.journal[: len(known)]] != list(known):
+        connection.execute(_CLEAR, (address,))  # of a call that this one does not go on with
+        known = {}
+    new = [(address, *entry) for entry in after.journal if known.get(entry.name) != entry]
+    connection.executemany(_NOTE, new)
 
 
 def _journal(
@@ -201,4 +211,5 @@ def _row(record: Record) -> tuple[Any, ...]:
         record.expires_at,
         record.error,
         *(_NOTHING_RECORDED if recorded is None else (recorded.kind.value, *recorded[1:])),
+        bool(record.journal),
     )

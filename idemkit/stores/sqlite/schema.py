@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "count_records", "prepare"]
 
-VERSION: Final = 2
+VERSION: Final = 1
 """Of the tables. A step up only ever adds: an older release may still be running on the file."""
 
 # The bytes come last: what stands behind a long body can be read only past it. Rows lie in the
@@ -34,6 +34,7 @@ CREATE TABLE idemkit_records (
     lease_until INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     error TEXT NOT NULL,
+    journaled INTEGER NOT NULL,
     kind TEXT,
     codec TEXT,
     origin TEXT,
@@ -49,9 +50,9 @@ _EXPIRY: Final = """
 CREATE INDEX idemkit_expiry ON idemkit_records (expires_at) WHERE state <> 'running'
 """
 
-# The journals of running calls, most of which write none: the mark in the record spares all others
-# a look. Who wrote an entry first comes first, also when it is written again.
-_JOURNAL: Final = """
+# The journals of calls, most of which write none: the mark in the record spares all others a look.
+# Who wrote an entry first comes first, also when it is written again.
+_STEPS: Final = """
 CREATE TABLE idemkit_steps (
     position INTEGER PRIMARY KEY,
     address TEXT NOT NULL,
@@ -62,14 +63,10 @@ CREATE TABLE idemkit_steps (
     UNIQUE (address, name)
 )
 """
-_MARK: Final = "ALTER TABLE idemkit_records ADD COLUMN journaled INTEGER NOT NULL DEFAULT 0"
-# A journal goes with the call it belongs to, whoever ends or deletes that, and however.
-_ENDED: Final = """
-CREATE TRIGGER idemkit_ended AFTER UPDATE ON idemkit_records
-WHEN old.journaled AND (
-    new.state IN ('done', 'forgotten')
-    OR new.attempt = 1 AND new.token <> x'' AND new.token <> old.token
-)
+# A journal goes with its mark, and with its record, whoever takes them away, and however.
+_UNMARKED: Final = """
+CREATE TRIGGER idemkit_unmarked AFTER UPDATE OF journaled ON idemkit_records
+WHEN old.journaled AND NOT new.journaled
 BEGIN DELETE FROM idemkit_steps WHERE address = old.address; END
 """
 _GONE: Final = """
@@ -77,7 +74,7 @@ CREATE TRIGGER idemkit_gone AFTER DELETE ON idemkit_records WHEN old.journaled
 BEGIN DELETE FROM idemkit_steps WHERE address = old.address; END
 """
 
-_UPGRADES: Final = {1: (_RECORDS, _EXPIRY), 2: (_JOURNAL, _MARK, _ENDED, _GONE)}
+_UPGRADES: Final = {1: (_RECORDS, _EXPIRY, _STEPS, _UNMARKED, _GONE)}
 
 _COUNT: Final = (
     "CREATE TABLE idemkit_count (records INTEGER NOT NULL)",

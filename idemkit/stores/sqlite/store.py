@@ -222,7 +222,7 @@ class SQLiteStore(Store):
 
     def _step(self, address: str, command: Step, connection: sqlite3.Connection) -> Standing:
         connection.execute("BEGIN IMMEDIATE")
-        standing = rows.note(connection, address, command, self._clock())
+        standing = self._apply(address, protocol.step, command, connection)
         connection.execute("COMMIT")
         return standing
 
