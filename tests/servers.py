@@ -17,7 +17,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 DEADLINE = 20.0
-CALLED_BY_SCRIPTS = frozenset({"time", "hmget", "hset", "hdel", "del", "pexpire", "publish"})
+CALLED_BY_SCRIPTS = frozenset(
+    {"time", "hmget", "hset", "hdel", "hgetall", "del", "pexpire", "publish"}
+)
 
 
 def valkey_binary() -> Path:

@@ -9,6 +9,7 @@ import pytest
 
 from idemkit import errors
 from idemkit.errors import (
+    ClaimLostError,
     IdemkitDeprecationWarning,
     IdemkitWarning,
     IdempotencyError,
@@ -16,6 +17,7 @@ from idemkit.errors import (
     InProgressError,
     KeyReusedError,
     MaxRunExceededError,
+    NonDeterministicStepError,
     PoisonedError,
     RecordedError,
     ReentrantCallError,
@@ -34,6 +36,8 @@ STATUSES: dict[type[IdempotencyError], int] = {
     InProgressError: 409,
     KeyReusedError: 422,
     InDoubtError: 409,
+    ClaimLostError: 409,
+    NonDeterministicStepError: 500,
     PoisonedError: 409,
     ReentrantCallError: 500,
     MaxRunExceededError: 504,
@@ -53,6 +57,8 @@ PARENTS: dict[type[Exception], tuple[type[Exception], ...]] = {
     InProgressError: (IdempotencyError,),
     KeyReusedError: (IdempotencyError,),
     InDoubtError: (IdempotencyError,),
+    ClaimLostError: (IdempotencyError,),
+    NonDeterministicStepError: (IdempotencyError,),
     PoisonedError: (IdempotencyError,),
     ReentrantCallError: (IdempotencyError,),
     MaxRunExceededError: (IdempotencyError, TimeoutError),

@@ -18,7 +18,17 @@ from .rings import Rings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..protocol import Beat, Claim, Completion, Decision, Recorded, Release, Standing, Step
+    from ..protocol import (
+        Beat,
+        Claim,
+        Completion,
+        Decision,
+        Entry,
+        Recorded,
+        Release,
+        Standing,
+        Step,
+    )
 
 __all__ = ["MemoryStore"]
 
@@ -30,6 +40,9 @@ _look: Final = Cache.__getitem__
 
 RECORD_OVERHEAD: Final = 700
 """Bytes a record takes beside its body: its objects, its address, its places in the maps."""
+
+ENTRY_OVERHEAD: Final = 300
+"""Bytes a step takes in a journal beside its name and its body."""
 
 
 def steady_clock() -> Callable[[], int]:
@@ -45,8 +58,8 @@ class MemoryStore(Store):
     first, when the budget is spent; a call whose record was evicted runs again.
 
     Args:
-        max_bytes: Budget for what is done, in bytes, counting `RECORD_OVERHEAD` per record, of
-            which at least one must fit.
+        max_bytes: Budget for what has ended, in bytes, counting `RECORD_OVERHEAD` per record, of
+            which at least one must fit, and `ENTRY_OVERHEAD` per step of a failed call.
         max_records: Budget in records, running ones included; None sets no limit.
         clock: Returns the store's time in Unix milliseconds; for tests.
 
@@ -81,7 +94,7 @@ class MemoryStore(Store):
         # record to the end. So the first entries are the only ones worth a look when sweeping.
         self._running: dict[str, Record] = {}
         self._settled: TLRUCache[str, Record] = TLRUCache(
-            maxsize=self.max_bytes, ttu=_expiry, timer=lambda: self._now, getsizeof=_size
+            maxsize=self.max_bytes, ttu=_expiry, timer=lambda: self._now, getsizeof=self._size
         )
 
     def __len__(self) -> int:
@@ -117,19 +130,19 @@ class MemoryStore(Store):
         """Apply `protocol.complete`; a body beyond the whole budget is kept as oversized."""
         if len(command.body) + RECORD_OVERHEAD > self.max_bytes:
             command = command._replace(kind=Kind.OVERSIZED, body=b"")
-        return self._apply(address, protocol.complete, command)
+        return self._change(address, protocol.complete, command)
 
     async def step(self, address: str, command: Step, /) -> Standing:
-        """Apply `protocol.step`."""
+        """Apply `protocol.step`; nobody waits for one."""
         return self._apply(address, protocol.step, command)
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Apply `protocol.release`."""
-        return self._apply(address, protocol.release, command)
+        return self._change(address, protocol.release, command)
 
     async def forget(self, address: str, tombstone: int, /) -> bool:
         """Apply `protocol.forget`."""
-        return self._apply(address, protocol.forget, tombstone)
+        return self._change(address, protocol.forget, tombstone)
 
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
         """Return the record and the time."""
@@ -164,6 +177,16 @@ class MemoryStore(Store):
             answer, after = rule(record, command, self._now)
             if after is not record and after is not None:
                 self._put(address, after)
+        return answer
+
+    def _change(
+        self,
+        address: str,
+        rule: Callable[[Record | None, Command, int], tuple[Answer, Record | None]],
+        command: Command,
+    ) -> Answer:
+        """Apply a rule that may end what others wait for."""
+        answer = self._apply(address, rule, command)
         self._rings.ring(address)
         return answer
 
@@ -212,6 +235,12 @@ class MemoryStore(Store):
         by_bytes = self._settled.currsize * 2 > self.max_bytes
         return by_bytes or (self.max_records is not None and self._count() * 2 > self.max_records)
 
+    def _size(self, record: Record) -> int:
+        size = RECORD_OVERHEAD + (0 if record.recorded is None else len(record.recorded.body))
+        if record.journal:  # beyond the whole budget, it takes the place of everything else
+            size = min(size + sum(map(_entry_size, record.journal)), self.max_bytes)
+        return size
+
     def _count(self) -> int:
         return len(self._running) + len(self._settled)
 
@@ -220,5 +249,5 @@ def _expiry(_address: str, record: Record, _now: float) -> float:
     return record.expires_at
 
 
-def _size(record: Record) -> int:
-    return RECORD_OVERHEAD + (0 if record.recorded is None else len(record.recorded.body))
+def _entry_size(entry: Entry) -> int:
+    return ENTRY_OVERHEAD + len(entry.name) + len(entry.body or b"")

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
+from idemkit import Idempotency
 from idemkit.core.colour import drive
 from idemkit.protocol import Acquired, Decision, Entry, Grant, Standing
 from idemkit.stores.redis import RedisStore
 from tests.commands import OTHER, beat, claim, completion, grant, note, release, step
-from tests.servers import Server
-
-SCRIPTED = {"time", "hmget", "hset", "hdel", "hgetall", "del", "pexpire", "publish"}
+from tests.servers import CALLED_BY_SCRIPTS, Server
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ LIVING: dict[str, Callable[[Keys, Grant], Any]] = {
     "step": lambda keys, owned: keys.step(long(owned), note("b")),
     "empty step": lambda keys, owned: keys.step(long(owned)),
     "beat": lambda keys, owned: keys.beat(long(owned)),
-    "release": lambda keys, owned: keys.release(owned),
+    "release": lambda keys, owned: keys.release(long(owned)),
     "release in doubt": lambda keys, owned: keys.release(long(owned), in_doubt=True),
     "claim again": lambda keys, _: keys.own(retention=700_000),
     "takeover": abandon,
@@ -110,13 +109,14 @@ LIVING: dict[str, Callable[[Keys, Grant], Any]] = {
 
 @pytest.mark.parametrize("act", LIVING.values(), ids=LIVING)
 def test_journal_lives_as_long_as_its_record(keys: Keys, act: Callable[[Keys, Grant], Any]) -> None:
-    """Whatever moves the end of a record moves that of its journal to the same millisecond."""
+    """Whatever moves the end of a record moves that of its journal along, and not before it."""
     owned = keys.own(retention=600_000)
     keys.step(owned, note())
     before, _ = keys.ends()
     act(keys, owned)
     record, journal = keys.ends()
-    assert (True, record) == (record != before, journal)
+    # Redis 7.0 looks at its clock for each command of a script.
+    assert (True, True) == (record != before, 0 <= journal - record < 1_000)
 
 
 def claim_anew(keys: Keys, owned: Grant) -> None:
@@ -203,7 +203,7 @@ def called(keys: Keys, act: Callable[[], Any]) -> dict[str, int]:
     with keys.server.client() as client:
         statistics = client.info("commandstats")
     counts = {name.removeprefix("cmdstat_"): each["calls"] for name, each in statistics.items()}
-    return {name: count for name, count in counts.items() if name in SCRIPTED}
+    return {name: count for name, count in counts.items() if name in CALLED_BY_SCRIPTS}
 
 
 def test_call_without_steps_touches_no_journal(keys: Keys) -> None:
@@ -219,6 +219,22 @@ def test_call_without_steps_touches_no_journal(keys: Keys) -> None:
     ]
     expected = [write, write, {**write, "publish": 1}, look]
     assert expected == [called(keys, act) for act in acts]
+
+
+def sent(server: Server, act: Callable[[], Any]) -> int:
+    """Return how many commands are sent while something is done, our questions among them."""
+    before = server.commands_sent()
+    act()
+    return server.commands_sent() - before
+
+
+def test_call_without_steps_is_two_commands(server: Server, prefix: str) -> None:
+    """A claim and a completion are all that is sent."""
+    with Idempotency(RedisStore(server.url, prefix=prefix)) as idem:
+        double = idem.idempotent(name="double")(lambda number: number * 2)
+        double(0)  # connects
+        idle, busy = sent(server, lambda: None), sent(server, lambda: double(1))
+    assert 2 == busy - idle
 
 
 def test_format_is_pinned(keys: Keys) -> None:
