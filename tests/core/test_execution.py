@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 
+from idemkit.core.call import Call
 from idemkit.core.ending import Ending
 from idemkit.core.execution import Execution, current_execution, refuse_reentry
 from idemkit.errors import ReentrantCallError
@@ -310,13 +311,13 @@ def test_span_tells_how_the_body_ended(owner: Process, backend: Backend) -> None
 def test_settled_executions_are_let_go(owner: Process) -> None:
     """A context that nobody tidies up does not keep all the calls that were left in it."""
 
-    def leave() -> Execution:
-        execution = owner.execution().__enter__()
+    def leave(call: Call) -> Execution:
+        execution = owner.execution(call).__enter__()
         succeed(owner, execution)
         return execution
 
     context = contextvars.copy_context()
-    assert [None, None] == [context.run(leave).parent for _ in range(2)]
+    assert [None, None] == [context.run(leave, call).parent for call in (CALL, OTHER)]
 
 
 def test_journal_is_made_once(owner: Process) -> None:

@@ -22,10 +22,11 @@ class Child:
 
     Args:
         scenario: Its name.
+        deadline: Seconds after which it is ended, however far it got.
         stage: What it plays on.
     """
 
-    def __init__(self, scenario: str, **stage: Any) -> None:
+    def __init__(self, scenario: str, *, deadline: float = DEADLINE, **stage: Any) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.child", scenario, json.dumps(stage)],
             cwd=ROOT,
@@ -35,7 +36,7 @@ class Child:
             text=True,
         )
         # Whoever hears nothing for too long hears the end of the process.
-        self._watchdog = threading.Timer(DEADLINE, self._process.kill)
+        self._watchdog = threading.Timer(deadline, self._process.kill)
         self._watchdog.start()
 
     def hear(self) -> Any:
