@@ -18,7 +18,7 @@ from idemkit import Idempotency, IdempotencyError, current
 
 
 class Provider:
-    """A payment provider that honours idempotency keys, on a bad line.
+    """A payment provider that honors idempotency keys, on a bad line.
 
     Args:
         lost: How many answers get lost on their way, after the payment.

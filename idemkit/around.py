@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from .core.ending import Ending, judged, returned, stopped
+from .core.ending import judged, returned, stopped
+from .core.verdict import Done, NotDone
 from .effects import callback_plan, perform, perform_async
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from .core.call import Call
     from .core.codecs import Codec
+    from .core.ending import Ending
     from .core.execution import Execution
 
     Effects = Sequence[Callable[[Any], Any]]
@@ -20,37 +22,44 @@ if TYPE_CHECKING:
 __all__ = ["after", "after_async", "awaited", "before", "before_async"]
 
 
-def before(execution: Execution, codec: Codec) -> Ending | None:
-    """Ask the hooks that come before the body; return an ending if it need not run."""
+def before(execution: Execution, codec: Codec, effects: Effects) -> Ending | None:
+    """Ask the hooks that come before the body; return an ending if it need not run.
+
+    What a hook has found done may still lack its effects, so they follow, and where one fails the
+    call stays in doubt: the next attempt asks the hook again.
+    """
     hook = _reconciler(execution)
     try:
         execution.fix_ttl()
-        return None if hook is None else judged(execution, codec, hook(execution.call))
+        verdict = NotDone if hook is None else hook(execution.call)
+        if isinstance(verdict, Done):
+            _follow(effects, verdict.value)
+        return judged(execution, codec, verdict)
     except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
-        return Ending(error=error, in_doubt=hook is not None)
+        return stopped(execution, error)._replace(in_doubt=hook is not None)
 
 
-async def before_async(execution: Execution, codec: Codec) -> Ending | None:
-    """Ask the hooks that come before the body; return an ending if it need not run."""
+async def before_async(execution: Execution, codec: Codec, effects: Effects) -> Ending | None:
+    """Ask the hooks that come before the body, as `before` does, and await them."""
     hook = _reconciler(execution)
     try:
         execution.fix_ttl()
-        if hook is None:
-            return None
-        return judged(execution, codec, await awaited(hook(execution.call)))
+        verdict = NotDone if hook is None else await awaited(hook(execution.call))
+        if isinstance(verdict, Done):
+            await _follow_async(effects, verdict.value)
+        return judged(execution, codec, verdict)
     except GeneratorExit:
         # Nobody will resume this coroutine, so nothing more may be awaited in it: the claim
         # is left to the beat thread.
         raise
     except BaseException as error:  # noqa: BLE001 - raised again once the claim is given back
-        return Ending(error=error, in_doubt=hook is not None)
+        return stopped(execution, error)._replace(in_doubt=hook is not None)
 
 
 def after(execution: Execution, codec: Codec, effects: Effects, value: Any) -> Ending:
     """Return the ending of a body that came to `value`, with the effects that follow it."""
     try:
-        for place, effect in enumerate(effects):
-            perform(callback_plan(effect, place), None, effect, (value,), {})
+        _follow(effects, value)
         return returned(execution, codec, value)
     except BaseException as error:  # noqa: BLE001 - an effect's error is no outcome of the body
         return stopped(execution, error)
@@ -59,13 +68,22 @@ def after(execution: Execution, codec: Codec, effects: Effects, value: Any) -> E
 async def after_async(execution: Execution, codec: Codec, effects: Effects, value: Any) -> Ending:
     """Return the ending of a body that came to `value`, with the effects that follow it."""
     try:
-        for place, effect in enumerate(effects):
-            await perform_async(callback_plan(effect, place), None, effect, (value,), {})
+        await _follow_async(effects, value)
         return returned(execution, codec, value)
     except GeneratorExit:
         raise  # likewise
     except BaseException as error:  # noqa: BLE001 - an effect's error is no outcome of the body
         return stopped(execution, error)
+
+
+def _follow(effects: Effects, value: Any) -> None:
+    for place, effect in enumerate(effects):
+        perform(callback_plan(effect, place), None, effect, (value,), {})
+
+
+async def _follow_async(effects: Effects, value: Any) -> None:
+    for place, effect in enumerate(effects):
+        await perform_async(callback_plan(effect, place), None, effect, (value,), {})
 
 
 async def awaited(value: Any) -> Any:

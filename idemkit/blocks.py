@@ -70,9 +70,9 @@ class Block:
         self._configuration = configuration
         self._call = call
         self._codec = checked_codec(codec) or configuration.codec or TypedCodec()
-        self._options = options
         self._effects = listed("effects", options)
         self._policy = configuration.refined(settings_of(settings))
+        self._hooks = {"effects": self._effects, "on_abandoned": self._policy.on_abandoned}
         self._engine: Engine | None = None
         self._execution: Execution | None = None
         self._around = ExitStack()
@@ -83,14 +83,14 @@ class Block:
         return self._call.key
 
     def __enter__(self) -> Self:
-        check_hooks(self._options, asynchronous=False)
+        check_hooks(self._hooks, asynchronous=False)
         engine = self._opened("sync")
         begun: Begun = engine.recall(self._call) or drive(engine.begin(self._call, self._policy))
         if isinstance(begun, Replay):
             return self._replay(engine, begun)
         with ExitStack() as around:
             around.enter_context(begun)
-            ending = before(begun, self._codec)
+            ending = before(begun, self._codec, self._effects)
             if ending is None:
                 return self._run(begun, around)
             try:
@@ -127,7 +127,7 @@ class Block:
             return self._replay(engine, begun)
         with ExitStack() as around:
             around.enter_context(begun)
-            ending = await before_async(begun, self._codec)
+            ending = await before_async(begun, self._codec, self._effects)
             if ending is None:
                 return self._run(begun, around)
             try:

@@ -15,6 +15,7 @@ from .core.colour import drive, limit
 from .core.ending import concluded, failed, outcome_of, peeked, stand_in, value_of
 from .core.keys import Identifier, prefix
 from .errors import StoreError
+from .options import check_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -140,10 +141,12 @@ class Guard(ABC):
 
     def _bind(self, configuration: Configuration) -> Bound:
         guarded = self.guarded
+        policy = configuration.refined(guarded.settings)
+        check_hooks({"on_abandoned": policy.on_abandoned}, asynchronous=self.caller == "async")
         return Bound(
             configuration=configuration,
             engine=configuration.engine(self.caller),
-            policy=configuration.refined(guarded.settings),
+            policy=policy,
             codec=guarded.codec or configuration.codec or codec_for(guarded.function),
             label=f"{guarded.name}@{guarded.version}:",
             identifiers={},
@@ -225,7 +228,8 @@ class SyncGuard(Guard):
         self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs
     ) -> Replay | Ran:
         with execution:
-            ending = before(execution, bound.codec) or self._run(bound, execution, args, kwargs)
+            ending = before(execution, bound.codec, self.guarded.effects)
+            ending = ending or self._run(bound, execution, args, kwargs)
             conclusion = drive(bound.engine.settle(execution, ending))
             try:
                 return concluded(execution, ending, conclusion)
@@ -292,7 +296,7 @@ class AsyncGuard(Guard):
         self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs
     ) -> Replay | Ran:
         with execution:
-            ending = await before_async(execution, bound.codec)
+            ending = await before_async(execution, bound.codec, self.guarded.effects)
             ending = ending or await self._run(bound, execution, args, kwargs)
             conclusion = await bound.engine.settle(execution, ending)
             try:

@@ -11,6 +11,7 @@ from .core.colour import drive
 from .core.resolving import found_out
 from .decorator import decorate
 from .operation import Configuration, set_default
+from .options import check_hooks
 from .producers import cancel
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Idempotency(Configuration):
         lease: Seconds a claim lives unless renewed, at least 1.
         on_duplicate: Whether a duplicate waits for the running call or is refused at once.
         wait: Seconds a duplicate waits at most; None sets no limit.
-        on_abandoned: What to do about an attempt that vanished.
+        on_abandoned: What to do about an attempt that vanished: ``"retry"``, ``"raise"``, or a hook
+            that returns `Done(value)`, `NotDone` or `Unknown`; a coroutine function is for
+            coroutine functions and `async with` only.
         on_store_error: Whether a store that does not answer stops the call or leaves it unguarded.
         max_attempts: Abandoned attempts in a row after which a key is poisoned.
         max_run: Seconds a body may run; None sets no limit.
@@ -91,6 +94,7 @@ class Idempotency(Configuration):
             "max_bytes": max_bytes,
             "durability": durability,
         }
+        check_hooks(settings, asynchronous=True)
         super().__init__(
             store, namespace=namespace, codec=codec, near_cache=near_cache, settings=settings
         )
@@ -172,7 +176,8 @@ class Idempotency(Configuration):
         """Settle by hand what failed or vanished, once somebody has found out what became of it.
 
         Without `step`, `value` becomes the call's outcome, which every caller gets. With it,
-        `value` becomes the result of that step, and the next attempt goes on after it.
+        `value` becomes the result of that step, and the next attempt goes on after it. Effects
+        that were still to follow the call do not: only its function or block knows them.
 
         Args:
             key: The key's text, as `error.key` and `.key()` have it.

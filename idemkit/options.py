@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from .core.policy import SETTINGS, chosen
@@ -87,7 +88,8 @@ class Options(Settings, total=False):
     fallback: Callable[..., Any] | None
     """Called with the exception and the arguments when the body or the store fails."""
     effects: Sequence[Callable[[Any], Any]]
-    """Called with the result after success, for the execution only; one that raises fails it."""
+    """Called with the result after success, before it is recorded, each once per key; one that
+    raises fails the call, and a next attempt goes on with it."""
     codec: Codec | None
     """How results become bytes; default: exactly, guided by the return annotation."""
     on_disconnect: OnDisconnect
@@ -151,10 +153,10 @@ def listed(name: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the items of an option that takes a sequence.
 
     Raises:
-        TypeError: It is a single item.
+        TypeError: It is a single item, or can be read only once.
     """
     value = options.get(name, ())
-    if callable(value):
+    if callable(value) or isinstance(value, Iterator):
         message = f"{name} takes a sequence: {name}=[{getattr(value, '__qualname__', value)}]"
         raise TypeError(message)
     return tuple(value)

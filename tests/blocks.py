@@ -48,7 +48,7 @@ class Blocks:
     def within(self, op: Block, inside: Inside) -> Block:
         """Do something inside a block, and return it."""
         if self._asynchronous:
-            self.door.run(_within_async(op, inside))
+            self.door.run(within_async(op, inside))
         else:
             _within(op, inside)
         return op
@@ -65,7 +65,8 @@ def _within(op: Block, inside: Inside) -> None:
         inside(entered)
 
 
-async def _within_async(op: Block, inside: Inside) -> None:
+async def within_async(op: Block, inside: Inside) -> None:
+    """Do something inside a block, in a coroutine."""
     async with op as entered:
         await asyncio.sleep(0)
         inside(entered)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from idemkit import (
+    Done,
     Idempotency,
     ResultUnavailableError,
     StoreUnavailableError,
@@ -101,6 +102,7 @@ def test_unprotected_block(blocks: Blocks) -> None:
         ({"fallback": print}, "operation\\(\\) takes no option 'fallback'"),
         ({"record": 5}, "record must be callable"),
         ({"effects": print}, "effects takes a sequence"),
+        ({"effects": iter([print])}, "effects takes a sequence"),
         ({"codec": TypedCodec}, "codec must be an object"),
     ],
     ids=str,
@@ -135,3 +137,38 @@ def test_coroutine_hook_needs_async_with() -> None:
         idem.operation("shop.pay", key=5, effects=[tell]).__enter__()
     asyncio.run(pay())
     assert ["told"] == told
+
+
+async def look_up(_: Call) -> Done:
+    """Find it done."""
+    return Done(await asyncio.sleep(0, "found"))
+
+
+def test_coroutine_hook_of_the_configuration_is_for_coroutines() -> None:
+    """Whoever would not await it says so before anything runs."""
+    idem = Idempotency(on_abandoned=look_up)
+    with pytest.raises(TypeError, match="would not be awaited here"):
+        idem.operation("shop.pay", key=5).__enter__()
+    with pytest.raises(TypeError, match="would not be awaited here"):
+        idem.idempotent(print)
+
+
+def test_coroutine_hook_of_the_configuration_is_awaited() -> None:
+    """Blocks and functions that are awaited can use it."""
+    with asyncio.Runner() as runner:
+        door = Blocks(runner).door
+        idem = Idempotency(door.store, on_abandoned=look_up)
+        door.abandon(idem.operation("shop.pay", key=5).key)
+
+        async def pay() -> Any:
+            async with idem.operation("shop.pay", key=5) as op:
+                pass
+            return op.value
+
+        assert "found" == runner.run(pay())
+
+
+def test_hook_of_the_configuration_that_nobody_awaits() -> None:
+    """There is no colour in which a `ttl` is awaited."""
+    with pytest.raises(TypeError, match=r"ttl=.* is a coroutine function"):
+        Idempotency(ttl=look_up)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 from idemkit import (
     ClaimLostError,
     Done,
+    Idempotency,
     InDoubtError,
     InProgressError,
     NotDone,
@@ -20,7 +21,8 @@ from idemkit import (
 )
 from idemkit.blocks import Block
 from idemkit.core.call import Call
-from tests.blocks import Blocks, failing, seen
+from tests.blocks import Blocks, failing, seen, within_async
+from tests.stand_ins import reached, suspended_until
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -78,6 +80,46 @@ def test_hook_finds_it_done(blocks: Blocks) -> None:
     )
 
 
+def test_effects_follow_what_is_found(blocks: Blocks) -> None:
+    """The attempt that vanished may not have come to them, and a replay has none."""
+    blocks.door.abandon(blocks.operation().key)
+    told: list[object] = []
+    for _ in "12":
+        blocks.enter(on_abandoned=lambda _: Done("found"), effects=[told.append])
+    assert ["found"] == told
+
+
+def test_effects_follow_what_is_found_of_a_function(blocks: Blocks) -> None:
+    """Functions likewise."""
+    told: list[object] = []
+    options = {"on_abandoned": lambda _: Done("found"), "effects": [told.append]}
+    pay = blocks.door.guard(lambda: "paid", **options)
+    blocks.door.abandon(pay.key())
+    assert (["found"] * 2, ["found"]) == ([blocks.door.run(pay()) for _ in "12"], told)
+
+
+def test_effect_that_fails_leaves_in_doubt_what_was_found(blocks: Blocks) -> None:
+    """What has happened must not happen again for an effect's sake, so the hook is asked again."""
+    blocks.door.abandon(blocks.operation().key)
+    told: list[object] = []
+    troubles = [LookupError()]
+    verdicts = [Done("later"), Done("found")]
+
+    def stumble(_: object) -> None:
+        if troubles:
+            raise troubles.pop()
+
+    options = {"on_abandoned": lambda _: verdicts.pop(), "effects": [told.append, stumble]}
+    with pytest.raises(LookupError):
+        blocks.enter(**options)
+    again = blocks.enter(**options)
+    assert (("later", True, "recovered"), ["found"], 0) == (
+        (again.value, again.replayed, again.kind),
+        told,
+        blocks.runs,
+    )
+
+
 def test_hook_finds_it_not_done(blocks: Blocks) -> None:
     """The block then runs."""
     blocks.door.abandon(blocks.operation().key)
@@ -111,6 +153,55 @@ def test_coroutine_hook_is_awaited() -> None:
         blocks = Blocks(runner)
         blocks.door.abandon(blocks.operation().key)
         assert "found" == blocks.enter(on_abandoned=look_up).value
+
+
+# ---------------------------------------------------------------------------- cancelled
+
+
+@pytest.mark.parametrize("verb", ["complete", "release"])
+def test_block_that_is_cancelled_at_its_end(verb: str) -> None:
+    """What it came to is settled all the same, and the cancellation goes on."""
+    error = {"complete": None, "release": LookupError()}[verb]
+
+    async def scene(blocks: Blocks) -> tuple[bool, str | None]:
+        store = blocks.door.store
+        store.suffer(verb, suspended_until(asyncio.Event()))
+        op = blocks.operation()
+        inside = failing(error) if error else blocks.pay
+        task = asyncio.ensure_future(within_async(op, inside))
+        await reached(lambda: verb in store.sent)
+        task.cancel()
+        await asyncio.wait((task,))
+        return task.cancelled(), op.kind
+
+    with asyncio.Runner() as runner:
+        blocks = Blocks(runner)
+        assert (True, "failed") == runner.run(scene(blocks))
+        assert {"complete": "replayed", "release": "executed"}[verb] == blocks.enter().kind
+
+
+async def test_block_that_is_cancelled_amid_its_effects() -> None:
+    """It failed, and a next one goes on with the effect that was not done."""
+    idem = Idempotency()
+    told: list[object] = []
+    begun = asyncio.Event()
+
+    async def tell(value: object) -> None:
+        told.append(value)
+        if not begun.is_set():
+            begun.set()
+            await asyncio.Event().wait()
+
+    def operation() -> Block:
+        return idem.operation("shop.pay", key=5, effects=[told.append, tell])
+
+    task = asyncio.ensure_future(within_async(operation(), theirs))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait((task,))
+    again = operation()
+    await within_async(again, theirs)
+    assert (2, ["theirs"] * 3) == (again.attempt, told)
 
 
 # ---------------------------------------------------------------------------- effects

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import gc
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,8 @@ import anyio.to_thread
 import pytest
 
 from idemkit import Idempotency, current, step
+from idemkit.blocks import Block
+from tests.blocks import failing
 
 
 def running() -> str | None:
@@ -241,3 +245,114 @@ def test_next_call_on_the_thread_starts_clean(failure: Exception | None) -> None
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(pay)
         assert (failure, None) == (first.exception(), threads.submit(running).result())
+
+
+# ---------------------------------------------------------------------------- closed elsewhere
+
+
+def stream(idem: Idempotency, key: int) -> Generator[str | None, None, None]:
+    """Yield from inside a block, which then ends wherever the generator is closed."""
+    with idem.operation("stream", key=key):
+        yield running()
+
+
+async def stream_later(idem: Idempotency, key: int) -> AsyncGenerator[str | None, None]:
+    """Yield from inside a block, as `stream` does."""
+    async with idem.operation("stream", key=key):
+        yield running()
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_block_that_is_closed_on_another_thread(replayed: bool) -> None:
+    """The thread on which it was entered goes on with nothing around it."""
+    idem = Idempotency()
+    if replayed:
+        list(stream(idem, 1))
+
+    with ThreadPoolExecutor(1) as here, ThreadPoolExecutor(1) as there:
+        items = stream(idem, 1)
+        found = here.submit(next, items).result()
+        there.submit(items.close).result()
+        assert (idem.operation("stream", key=1).key, None, None) == (
+            found,
+            here.submit(running).result(),
+            there.submit(running).result(),
+        )
+
+
+def test_coroutine_block_that_is_closed_in_another_task() -> None:
+    """The task that left it half-way goes on with nothing around it, and the key is free."""
+    idem = Idempotency()
+
+    async def scene() -> tuple[str | None, str | None, int]:
+        items = stream_later(idem, 1)
+        found = await anext(items)
+        await asyncio.create_task(items.aclose())
+        async with idem.operation("stream", key=1) as op:
+            return found, running(), op.attempt
+
+    key = idem.operation("stream", key=1).key
+    assert (key, key, 2) == asyncio.run(scene())
+
+
+def test_coroutine_block_that_nobody_closes() -> None:
+    """What the event loop closes at its end, in a context of its own, leaves nothing either."""
+    idem = Idempotency()
+
+    async def leave() -> None:
+        await anext(stream_later(idem, 1))
+
+    async def scene() -> str | None:
+        await leave()
+        gc.collect()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return running()
+
+    assert None is asyncio.run(scene())
+
+
+# ---------------------------------------------------------------------------- one after another
+
+
+def ends_well(op: Block) -> None:
+    """Come to an end."""
+    op.value = "paid"
+
+
+ENDINGS: dict[str, Callable[[Block], Any]] = {
+    "well": ends_well,
+    "by an error": failing(LookupError()),
+    "by an interruption": failing(KeyboardInterrupt()),
+    "by a value that nobody can record": lambda op: setattr(op, "value", object()),
+    "by a step": lambda _: step("charge", failing(ConnectionError())),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_next_request_starts_clean(ending: Callable[[Block], Any]) -> None:
+    """However a block ends, or refuses to begin, nothing of it is left on its thread."""
+    idem = Idempotency()
+    found: list[str | None] = []
+    for _ in "12":
+        with suppress(BaseException), idem.operation("shop.pay", key=5) as op:
+            ending(op)
+        found.append(running())
+    assert [None, None] == found
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_next_request_of_the_task_starts_clean(ending: Callable[[Block], Any]) -> None:
+    """Nor is anything left in a task that handles one request after another."""
+    idem = Idempotency()
+
+    async def serve() -> list[str | None]:
+        found: list[str | None] = []
+        for _ in "12":
+            with suppress(BaseException):
+                async with idem.operation("shop.pay", key=5) as op:
+                    ending(op)
+            found.append(running())
+        return found
+
+    assert [None, None] == asyncio.run(serve())

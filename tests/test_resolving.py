@@ -16,6 +16,7 @@ from idemkit import (
     KeyReusedError,
     ResultNotSerializableError,
     StoreUnavailableError,
+    side_effect,
     step,
 )
 from idemkit.codecs import PickleCodec
@@ -241,6 +242,18 @@ def test_step_is_settled_once(desk: Desk) -> None:
     shop = Shop(Idempotency(desk.door.memory))
     settled = [desk.resolve(text, step=shop.doubt.step, key=shop.doubt.key) for text in "ab"]
     assert ([True, False], ["5", "a"]) == (settled, shop.pay(5))
+
+
+def test_effect_is_settled(desk: Desk) -> None:
+    """A callback in doubt is a step like any other."""
+    mail = side_effect(delivery="at_most_once")(Body(ConnectionError()).pay)
+    pay = Idempotency(desk.door.memory).idempotent(name="shop.pay", effects=[mail])(repr)
+    with pytest.raises(ConnectionError):
+        pay(5)
+    with pytest.raises(InDoubtError) as raised:
+        pay(5)
+    settled = desk.resolve(None, step=raised.value.step, key=raised.value.key)
+    assert (True, "5") == (settled, pay(5))
 
 
 @pytest.mark.parametrize("name", ["charge#1", "order#0", "nothing"])

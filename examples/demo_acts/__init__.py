@@ -1,4 +1,4 @@
-"""The demo as a play: a small program, four acts in which its calls are repeated, and the bill."""
+"""The demo as a play: a small program, five acts in which its calls are repeated, and the bill."""
 
 from .play import play
 

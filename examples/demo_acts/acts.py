@@ -1,13 +1,15 @@
-"""The four acts: each makes the same calls twice, without idemkit and with it."""
+"""The five acts: each makes the same calls twice, without idemkit and with it."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 
-from . import app, screen
+from . import app, partners, screen, shop
 from .batch import Batch
+from .checkout import DEATHS, Checkout, promises
 from .stage import Scene, Stage
 
-__all__ = ["crash_and_rerun", "double_click", "redelivery", "three_tries"]
+__all__ = ["charge_and_die", "crash_and_rerun", "double_click", "redelivery", "three_tries"]
 
 TRIES, CLICKS, DELIVERIES = 3, 5, 4
 
@@ -80,3 +82,23 @@ def redelivery(stage: Stage) -> Scene:
     guarded = stage.bill(lambda: [handle(message) for _ in range(DELIVERIES)])
     screen.compare_lines(stage.console, plain, guarded)
     return Scene("Audit lines", calls=1, lost=0, plain=plain, guarded=guarded)
+
+
+def charge_and_die(stage: Stage) -> Scene:
+    """Act 5: two processes that die after they have charged a card, one knowing that, one not."""
+    where = "the store" if stage.outlives_processes else "a SQLite file, not in memory"
+    screen.announce(
+        stage.console,
+        "5. Charge and die",
+        "A process that has charged a card is killed (SIGKILL) before its next step.\n"
+        f"Another one starts over, and finds the journal in {where}.\n",
+    )
+    screen.show_source(stage.console, shop.charge, shop.place)
+    with partners.serving() as (both, url):
+        os.environ["PARTNERS_URL"] = url
+        bare, safe = (Checkout(stage, both, guarded=guarded) for guarded in (False, True))
+        plain, guarded = stage.bill(bare.place_all), stage.bill(safe.place_all)
+    for story, *fates in zip(DEATHS.values(), bare.fates, safe.fates, strict=True):
+        screen.compare_fates(stage.console, story, *fates)
+    further = promises(bare.fates, safe.fates)
+    return Scene("Charge and die", len(DEATHS), 0, plain, guarded, further)

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["answer", "answer_async", "audit", "complete", "documents", "summaries", "summarize"]
+__all__ = [
+    "answer",
+    "answer_async",
+    "audit",
+    "complete",
+    "documents",
+    "post",
+    "summaries",
+    "summarize",
+]
 
 # Every answer is equally long, so that bills can be compared by eye.
 LENGTH = 40
@@ -64,7 +73,6 @@ def summaries(summarize: Callable[[str, str], str]) -> Iterator[str]:
 
 def complete(prompt: str) -> str:
     """Return what the model says; it costs tokens, and it is something else every time."""
-    server = urlsplit(os.environ["OPENAI_BASE_URL"])
     body = {
         "model": "stdlib-ngram",
         "messages": [{"role": "user", "content": prompt}],
@@ -72,12 +80,18 @@ def complete(prompt: str) -> str:
         "min_tokens": LENGTH,
         "max_tokens": LENGTH,
     }
-    headers = {"Content-Type": "application/json"}
-    with closing(HTTPConnection(server.netloc, timeout=60)) as connection:
-        connection.request("POST", f"{server.path}/chat/completions", json.dumps(body), headers)
-        reply: Any = json.load(connection.getresponse())
+    reply = post(f"{os.environ['OPENAI_BASE_URL']}/chat/completions", body)
     text: str = reply["choices"][0]["message"]["content"]
     return text
+
+
+def post(url: str, body: object) -> Any:
+    """Return what a server answers; both sides speak JSON."""
+    server = urlsplit(url)
+    headers = {"Content-Type": "application/json"}
+    with closing(HTTPConnection(server.netloc, timeout=60)) as connection:
+        connection.request("POST", server.path, json.dumps(body), headers)
+        return json.load(connection.getresponse())
 
 
 def audit(text: str) -> None:

@@ -1,17 +1,15 @@
 """The batch of act 3, which dies half-way: by a real SIGKILL where the store survives that."""
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from rich.progress import Progress
 
 from . import app
+from .processes import started
 from .stage import Stage
 
 __all__ = ["Batch"]
@@ -98,15 +96,8 @@ class Batch:
             raise RuntimeError(message)
 
     def _worker(self, *, guarded: bool) -> subprocess.Popen[str]:
-        folder = str(Path(__file__).parents[1])
-        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-        # A URL may hold a password, and everybody can read command lines.
-        environment = {**os.environ, "PYTHONPATH": path, "IDEMKIT_STORE": self._stage.store}
-        command = [sys.executable, "-m", "demo_acts.worker"]
-        command += ["--namespace", self._stage.idem.namespace] if guarded else []
-        return subprocess.Popen(  # noqa: S603 - ourselves
-            command, env=environment, stdout=subprocess.PIPE, text=True
-        )
+        how = ["--namespace", self._stage.idem.namespace] if guarded else []
+        return started(*how, store=self._stage.store)
 
     def _await_inferences(self, goal: int) -> None:
         end = time.monotonic() + DEADLINE

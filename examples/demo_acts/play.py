@@ -18,7 +18,13 @@ from .stage import Scene, Stage
 
 __all__ = ["play"]
 
-ACTS = (acts.three_tries, acts.double_click, acts.crash_and_rerun, acts.redelivery)
+ACTS = (
+    acts.three_tries,
+    acts.double_click,
+    acts.crash_and_rerun,
+    acts.redelivery,
+    acts.charge_and_die,
+)
 
 
 def play(store: str) -> list[str]:

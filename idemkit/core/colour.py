@@ -10,11 +10,13 @@ it. `asyncio` is imported when the first asynchronous caller comes.
 
 from __future__ import annotations
 
+import random
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import MaxRunExceededError
+from ..errors import IdempotencyError, MaxRunExceededError
+from ..protocol import retry_delay
 from ..stores.base import Store
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     )
     from ..stores.base import Caller, Colour
 
-__all__ = ["ASYNC", "SYNC", "Bell", "Frame", "drive", "limit", "pair"]
+__all__ = ["ASYNC", "SYNC", "Bell", "Frame", "back_off", "drive", "insist", "limit", "pair"]
 
 T = TypeVar("T")
 
@@ -235,6 +237,27 @@ class AsyncFrame:
 
 _tasks: set[asyncio.Future[object]] = set()
 """The event loop itself does not keep what it runs."""
+
+
+async def insist(frame: Frame, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do `work`; if the caller is stopped on the way, do it again, to the end.
+
+    Nobody can tell how far the first try got, and every command may be sent twice. A task of its
+    own from the start would need no second try, and cost every execution 10 µs.
+    """
+    try:
+        return await work()
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException:  # cancelled, or interrupted
+        with suppress(IdempotencyError):
+            await frame.finish(work())
+        raise
+
+
+async def back_off(frame: Frame, attempt: int) -> None:
+    """Wait before retry number `attempt` (from 0) of a store command."""
+    await frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
 
 
 async def limit(body: Awaitable[T], seconds: float | None) -> T:

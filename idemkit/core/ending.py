@@ -108,8 +108,14 @@ def stopped(execution: Execution, error: BaseException) -> Ending:
     """Return the ending of an attempt that `error` stopped, and of which nothing is recorded."""
     if isinstance(error, IdempotencyError) and error.key is None:
         error.key = execution.call.key
-    lost = isinstance(error, ClaimLostError) and error.key == execution.call.key
-    return Ending(error=error, lost=lost)
+    return Ending(error=error, lost=_is_lost(error, execution.call.key))
+
+
+def _is_lost(error: BaseException, key: str) -> bool:
+    """Say whether nothing but the loss of the claim stopped an attempt, in however many tasks."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_lost(inner, key) for inner in error.exceptions)
+    return isinstance(error, ClaimLostError) and error.key == key
 
 
 def failed(execution: Execution, error: BaseException) -> Ending:

@@ -132,7 +132,7 @@ class Execution:
         self.on_cancel: Callable[[], None] | None = None
         self.thread: int = threading.get_ident()
         self.pid: int = os.getpid()
-        self.parent: Execution | None = _current.get()
+        self.parent: Execution | None = current_execution()
         self._owner = owner
         self._alive = alive
         self._entries = entries
@@ -218,6 +218,7 @@ class Execution:
     def regranted(self, grant: Grant, sent: float) -> None:
         """Go on under a new claim of the same call."""
         self.grant = grant
+        self.healed = False  # what the store has is what others have written since
         self._valid_until = sent + validity(grant.terms.lease / 1000)
 
     def valid(self) -> bool:
@@ -232,6 +233,12 @@ class Execution:
         """Take note of the answer to a beat sent at `sent`."""
         # What was lost was all of it.
         self.healed = self.healed or standing is Standing.HEALED or standing is Standing.GAP
+        self.renewed(standing, sent)
+
+    def renewed(self, standing: Standing, sent: float) -> None:
+        """Take note of what became of the lease by a command sent at `sent`."""
+        if standing is Standing.GONE:
+            return  # nobody has it: for as long as our lease is good, we may put it back
         # Who has lost must not heal: what is gone later is then somebody else's.
         lease = self.grant.terms.lease / 1000
         self._valid_until = 0.0 if standing.lost else sent + validity(lease)

@@ -1,6 +1,6 @@
 """The journal of one execution: what earlier attempts did on their way, and what this one does.
 
-It is written through `Settler.note`; here it is only read, named and kept in memory.
+It is written through `Execution.note`; here it is only read, named and kept in memory.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Journal:
         with self._lock:
             entry = self._entries.get(name)
         if entry is not None and entry.fingerprint != fingerprint:
+            self.give_back(name)
             message = (
                 f"step {name!r} was taken with other arguments in an earlier attempt: give steps "
                 "whose order or arguments may differ from attempt to attempt a key=... of their own"
@@ -62,9 +63,25 @@ class Journal:
         return entry
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Remember what has been written."""
+        """Remember what is written."""
         with self._lock:
             self._entries.update((entry.name, entry) for entry in entries)
+
+    def withdraw(self, intent: Entry) -> None:
+        """Remember no intent that nobody acts on; whether the store has it nobody may know."""
+        with self._lock:
+            if self._entries.get(intent.name) == intent:
+                del self._entries[intent.name]
+
+    def give_back(self, name: str) -> None:
+        """Let the next step be this one again, if it is of the same name: it was not begun.
+
+        Else a body that catches the error and tries again would seem to take another step.
+        """
+        step, _, number = name.rpartition("#")
+        with self._lock:
+            if number == str(self._counts[step] - 1):
+                self._counts[step] -= 1
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all of it, in the order it was first written in."""

@@ -124,8 +124,7 @@ async def _settle(
         return await store.complete(address, _completion(grant, result))
     done = intent._replace(codec=result.codec, body=result.body)
     standing = await store.step(address, Step(grant, (done,), heal=False))
-    release = Release(grant, "resolved", retention=grant.terms.retention)
-    await store.release(address, release)
+    await store.release(address, Release(grant, "resolved"))
     return standing
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ..errors import ClaimLostError, IdempotencyError, StoreUnavailableError
-from ..protocol import Standing, Step, retry_delay
+from ..errors import ClaimLostError, StoreUnavailableError
+from ..protocol import Standing, Step
 from . import telemetry
+from .colour import back_off, insist
 from .doorbell import Patience
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Note", "Scribe", "tell_lost"]
 
 Note: TypeAlias = "Callable[[Execution, tuple[Entry, ...], Caller], Coroutine[Any, Any, None]]"
-
-T = TypeVar("T")
 
 logger: Final = logging.getLogger("idemkit")
 
@@ -59,7 +56,7 @@ class Scribe:
         work = partial(self._write, execution, entries, store, frame)
         # An intent is not insisted on: nobody will take a step whose caller has been stopped.
         done = any(entry.body is not None for entry in entries)
-        standing = await (_insist(frame, work) if done else work())
+        standing = await (insist(frame, work) if done else work())
         if standing.lost:
             tell_lost(self._wiring, execution, standing)
             message = f"{execution.call.operation} lost its claim while it ran ({standing})"
@@ -68,21 +65,33 @@ class Scribe:
     async def _write(
         self, execution: Execution, entries: tuple[Entry, ...], store: Store, frame: Frame
     ) -> Standing:
-        standing = await _send(execution, entries, store, frame)
-        if execution.healed:  # by this step, or by a beat before it
-            execution.healed = False
-            standing = await _send(execution, execution.journal.entries(), store, frame)
-        return standing
+        """Write the entries; where the store has lost what was written before, write it all."""
+        if not execution.healed:  # by a beat, which brings no journal
+            standing = await _send(execution, entries, store, frame)
+            if standing is not Standing.GONE:
+                return standing
+        execution.healed = False  # before all is sent, for a beat may heal again meanwhile
+        try:
+            whole = execution.journal.entries()
+            return await _send(execution, whole, store, frame, heal=True)
+        except BaseException:
+            execution.healed = True
+            raise
 
 
 async def _send(
-    execution: Execution, entries: tuple[Entry, ...], store: Store, frame: Frame
+    execution: Execution,
+    entries: tuple[Entry, ...],
+    store: Store,
+    frame: Frame,
+    *,
+    heal: bool = False,
 ) -> Standing:
     # A store that takes beats but no steps must not hold the body for ever.
     patience = Patience(execution.grant.terms.lease / 1000)
     attempt = 0
     while True:
-        command = Step(execution.grant, entries, heal=execution.valid())
+        command = Step(execution.grant, entries, heal=heal and execution.valid())
         sent = time.monotonic()
         try:
             standing = await store.step(execution.address, command)
@@ -90,22 +99,10 @@ async def _send(
             if patience.over or not execution.valid():
                 raise
         else:
-            execution.answered(standing, sent)
+            execution.renewed(standing, sent)
             return standing
-        await frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
+        await back_off(frame, attempt)
         attempt += 1
-
-
-async def _insist(frame: Frame, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Do `work`; if the caller is stopped on the way, do it again, to the end."""
-    try:
-        return await work()
-    except (Exception, GeneratorExit):
-        raise
-    except BaseException:  # cancelled, or interrupted
-        with suppress(IdempotencyError):
-            await frame.finish(work())
-        raise
 
 
 def tell_lost(wiring: Wiring, execution: Execution, standing: Standing) -> None:

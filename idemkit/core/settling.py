@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import logging
-import random
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from ..errors import IdempotencyError, StoreError, StoreUnavailableError
+from ..errors import ClaimLostError, StoreError, StoreUnavailableError
 from ..points import point
-from ..protocol import CANCELLED, Acquired, Claim, Done, Release, Running, Standing, retry_delay
+from ..protocol import CANCELLED, Acquired, Claim, Done, Release, Running, Standing
 from .codecs import text_of
-from .colour import drive
+from .colour import back_off, drive, insist
 from .doorbell import Patience, claim, take_turn
 from .refusals import in_progress
 from .result import Conclusion, Result, completion, granted, unsent
 from .scribe import Note, Scribe, tell_lost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from ..stores.base import Store
     from .ending import Ending
     from .execution import Execution
     from .wiring import Wiring
 
 __all__ = ["Settler"]
-
-T = TypeVar("T")
 
 REASON: Final = 200
 """Characters of the text that readers of a failed sequence get in other processes."""
@@ -73,7 +68,7 @@ class Settler:
         if not execution.ours:
             self._land(execution, result, kept=False)
             return Conclusion(recorded=False)
-        return await self._finish(partial(self._complete, execution, result))
+        return await insist(self._wiring.frame, partial(self._complete, execution, result))
 
     async def _complete(self, execution: Execution, result: Result) -> Conclusion:
         try:
@@ -135,7 +130,7 @@ class Settler:
                     return None
                 # A store that takes beats but no completion must not hold the caller for ever.
                 self._wiring.keeper.drop(execution)
-            await self._pause(attempt)
+            await back_off(self._wiring.frame, attempt)
             attempt += 1
 
     async def _yield(self, execution: Execution) -> Conclusion | None:
@@ -164,7 +159,8 @@ class Settler:
         """Give the claim back, to the end, whatever happens to the caller meanwhile."""
         execution.settled = True
         if execution.ours:
-            await self._finish(partial(self._release, execution, error, in_doubt=in_doubt))
+            work = partial(self._release, execution, error, in_doubt=in_doubt)
+            await insist(self._wiring.frame, work)
         else:
             self._wiring.end(execution.flight)
 
@@ -174,12 +170,19 @@ class Settler:
         command = Release(execution.grant, _reason(execution, error), in_doubt=in_doubt)
         store = self._store(execution)
         try:
+            await self._mend(execution)
             await store.release(execution.address, command)
         except StoreError as unsent:
             _warn_unsettled(execution, unsent)
         finally:
             self._leave(execution)
             self._wiring.end(execution.flight)
+
+    async def _mend(self, execution: Execution) -> None:
+        """Give the journal back to a claim that a beat put back without it."""
+        if execution.healed and execution.journal.entries():
+            with suppress(ClaimLostError):  # as the release will find too
+                await self.note(execution, (), self._wiring.frame.caller)
 
     def orphaned(self, execution: Execution) -> None:
         """Have the beat thread give back a claim that nobody settled."""
@@ -207,24 +210,6 @@ class Settler:
             recorded = unsent(execution, result, kept=kept)
             self._wiring.flights.land(execution.flight, recorded, ran=True)
         self._wiring.end(execution.flight)
-
-    async def _finish(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do `work`; if the caller is stopped on the way, do it again, to the end.
-
-        Nobody can tell how far the first try got, and every command may be sent twice. A task of
-        its own from the start would need no second try, and cost every execution 10 µs.
-        """
-        try:
-            return await work()
-        except (Exception, GeneratorExit):
-            raise
-        except BaseException:  # cancelled, or interrupted
-            with suppress(IdempotencyError):
-                await self._wiring.frame.finish(work())
-            raise
-
-    async def _pause(self, attempt: int) -> None:
-        await self._wiring.frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
 
     def _store(self, execution: Execution) -> Store:
         return self._wiring.store if execution.observed is None else self._wiring.timed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from ..errors import (
     InDoubtError,
+    ResultError,
     ResultNotSerializableError,
     ResultUnavailableError,
     ResultUnreadableError,
@@ -92,7 +93,16 @@ class Taken:
         kwargs: Likewise, by name.
     """
 
-    __slots__ = ("_entry", "_execution", "_fingerprint", "_plan", "call", "name", "suppressed")
+    __slots__ = (
+        "_entry",
+        "_execution",
+        "_fingerprint",
+        "_journal",
+        "_plan",
+        "call",
+        "name",
+        "suppressed",
+    )
 
     def __init__(
         self,
@@ -103,12 +113,13 @@ class Taken:
         kwargs: dict[str, Any],
     ) -> None:
         self._execution = execution
+        self._journal = execution.journal
         self._plan = plan
         self.suppressed: bool = execution.replayed
-        self.name: str = execution.journal.name(plan.name, key)
+        self.name: str = self._journal.name(plan.name, key)
         payload = ((), {}) if plan.codec is None else (args, kwargs)
         self._fingerprint = fingerprint_of(plan.name, *payload)
-        self._entry = execution.journal.find(self.name, self._fingerprint)
+        self._entry = self._journal.find(self.name, self._fingerprint)
         self.call: Call = execution.call._replace(args=args, kwargs=kwargs)
 
     @property
@@ -132,6 +143,13 @@ class Taken:
             ResultUnavailableError: It was not kept.
             ResultUnreadableError: It cannot be read here.
         """
+        try:
+            return self._value()
+        except ResultError:
+            self._journal.give_back(self.name)
+            raise
+
+    def _value(self) -> Any:
         entry, codec = self._entry, self._plan.codec
         if codec is None:
             return None
@@ -161,6 +179,7 @@ class Taken:
             case Verdicts.NOT_DONE:
                 return None
             case Verdicts.UNKNOWN:
+                self._journal.give_back(self.name)
                 message = (
                     f"step {self.name!r} of {self.call.operation} was begun by an earlier attempt "
                     "and may have happened: find out, then settle it with resolve(key, value, "
@@ -184,11 +203,18 @@ class Taken:
             StoreUnavailableError: The store does not answer, so the step must not be taken.
         """
         point("before_step", self.call)
+        intent = Entry(self.name, self._fingerprint)
+        try:
+            if self._careful:
+                await self._execution.note(intent, caller=caller)
+            elif not self._execution.valid():
+                await self._execution.note(caller=caller)
+        except BaseException:
+            self._journal.withdraw(intent)
+            self._journal.give_back(self.name)
+            raise
         if self._careful:
-            await self._execution.note(Entry(self.name, self._fingerprint), caller=caller)
             point("after_intent_before_step", self.call)
-        elif not self._execution.valid():
-            await self._execution.note(caller=caller)
 
     async def end(self, value: Any, caller: Caller) -> None:
         """Write the result down.

@@ -185,7 +185,8 @@ def step(record: Record | None, command: Step, now: int) -> tuple[Standing, Reco
             renewed = _renew(record, command.grant.terms, now)
             return Standing.HELD, replace(renewed, journal=_noted(record, command.entries))
         case Move.HEAL if command.heal:
-            return Standing.HEALED, replace(_restored(command.grant, now), journal=command.entries)
+            restored = _restored(command.grant, now)
+            return Standing.HEALED, replace(restored, journal=_noted(restored, command.entries))
         case Move.REPEAT:
             return Standing.REPEATED, record
         case _:
@@ -279,7 +280,6 @@ def _recorded(record: Record, command: Completion, now: int) -> Record:
 
 
 def _freed(record: Record, command: Release, now: int) -> Record:
-    kept_until = now + command.retention
     if command.in_doubt:
         # Not one attempt more towards the cap: its owner lives, and knows that it does not know.
         return replace(
@@ -290,12 +290,14 @@ def _freed(record: Record, command: Release, now: int) -> Record:
             expires_at=now + command.grant.terms.retention,
             error=command.error,
         )
+    # What has been done must not be forgotten sooner than that something may have been done.
+    kept = max(command.retention, command.grant.terms.retention if record.journal else 0)
     return replace(
         record,
         state=State.FAILED,
         abandoned=0,
         lease_until=now,
-        expires_at=max(kept_until, _stale_until(record)),
+        expires_at=max(now + kept, _stale_until(record)),
         error=command.error,
     )
 

@@ -157,7 +157,7 @@ class Step(NamedTuple):
     Args:
         grant: What the sender holds.
         entries: What to write; an entry replaces the one of its name.
-        heal: As in `Beat`.
+        heal: As in `Beat`; whoever heals sends all that it has written, for that is lost too.
     """
 
     grant: Grant
@@ -212,7 +212,8 @@ class Release(NamedTuple):
         error: Type name of what went wrong, for people who look; of a sequence its text too,
             shortened, for readers in other processes.
         in_doubt: Whether the next caller must treat this attempt as abandoned rather than failed.
-        retention: Milliseconds the failed record is kept.
+        retention: Milliseconds the failed record is kept; one with a journal is kept as long as
+            one that was abandoned, if that is longer.
     """
 
     grant: Grant

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Claim,
         Completion,
         Decision,
+        Entry,
         Page,
         Read,
         Recorded,
@@ -46,6 +47,9 @@ RECORD_OVERHEAD: Final = 700
 
 CHUNK_OVERHEAD: Final = 48
 """Bytes a chunk takes beside its own: its object, and its place in the list."""
+
+ENTRY_OVERHEAD: Final = 300
+"""Bytes a step takes in a journal beside its name and its body."""
 
 
 def steady_clock() -> Callable[[], int]:
@@ -89,8 +93,9 @@ class MemoryStore(Store):
     enough.
 
     Args:
-        max_bytes: Budget for what is done and for chunks, in bytes, counting `RECORD_OVERHEAD`
-            per record, of which at least one must fit, and `CHUNK_OVERHEAD` per chunk.
+        max_bytes: Budget for what has ended and for chunks, in bytes, counting `RECORD_OVERHEAD`
+            per record, of which at least one must fit, `ENTRY_OVERHEAD` per step of a failed
+            call, and `CHUNK_OVERHEAD` per chunk.
         max_records: Budget in records, running ones included; None sets no limit.
         clock: Returns the store's time in Unix milliseconds; for tests.
 
@@ -129,7 +134,7 @@ class MemoryStore(Store):
         # record to the end. So the first entries are the only ones worth a look when sweeping.
         self._running: dict[str, _Kept] = {}
         self._settled: TLRUCache[str, _Kept] = TLRUCache(
-            maxsize=self.max_bytes, ttu=_expiry, timer=lambda: self._now, getsizeof=_size
+            maxsize=self.max_bytes, ttu=_expiry, timer=lambda: self._now, getsizeof=self._size
         )
 
     def __len__(self) -> int:
@@ -174,7 +179,7 @@ class MemoryStore(Store):
         return standing
 
     async def step(self, address: str, command: Step, /) -> Standing:
-        """Apply `protocol.step`."""
+        """Apply `protocol.step`; nobody waits for one."""
         return self._apply(address, protocol.step, command)
 
     async def append(self, address: str, command: Append, /) -> Standing:
@@ -206,15 +211,15 @@ class MemoryStore(Store):
 
     async def cancel(self, address: str, /) -> bool:
         """Apply `protocol.cancel`."""
-        return self._apply(address, lambda record, _, now: protocol.cancel(record, now), None)
+        return self._announce(address, lambda record, _, now: protocol.cancel(record, now), None)
 
     async def release(self, address: str, command: Release, /) -> Standing:
         """Apply `protocol.release`."""
-        return self._apply(address, protocol.release, command)
+        return self._announce(address, protocol.release, command)
 
     async def forget(self, address: str, tombstone: int, /) -> bool:
         """Apply `protocol.forget`."""
-        return self._apply(address, protocol.forget, tombstone)
+        return self._announce(address, protocol.forget, tombstone)
 
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
         """Return the record and the time."""
@@ -238,7 +243,11 @@ class MemoryStore(Store):
 
     def _apply(self, address: str, rule: Rule[Command, Answer], command: Command) -> Answer:
         with self._lock:
-            answer = self._change(address, self._find(address), rule, command)
+            return self._change(address, self._find(address), rule, command)
+
+    def _announce(self, address: str, rule: Rule[Command, Answer], command: Command) -> Answer:
+        """Apply a rule that may end what others wait for."""
+        answer = self._apply(address, rule, command)
         self._rings.ring(address)
         return answer
 
@@ -343,6 +352,14 @@ class MemoryStore(Store):
     def _used(self) -> int:
         return int(self._settled.currsize) + self._appended
 
+    def _size(self, kept: _Kept) -> int:
+        record = kept.record
+        body = b"" if record.recorded is None else record.recorded.body
+        size = RECORD_OVERHEAD + kept.size + len(body)
+        if record.journal:  # beyond the whole budget, it takes the place of everything else
+            size = min(size + sum(map(_entry_size, record.journal)), self.max_bytes)
+        return size
+
     def _count(self) -> int:
         return len(self._running) + len(self._settled)
 
@@ -351,6 +368,5 @@ def _expiry(_address: str, kept: _Kept, _now: float) -> float:
     return kept.record.expires_at
 
 
-def _size(kept: _Kept) -> int:
-    recorded = kept.record.recorded
-    return RECORD_OVERHEAD + kept.size + (0 if recorded is None else len(recorded.body))
+def _entry_size(entry: Entry) -> int:
+    return ENTRY_OVERHEAD + len(entry.name) + len(entry.body or b"")

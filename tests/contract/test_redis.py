@@ -34,6 +34,17 @@ FORMAT_1: dict[bytes, dict[bytes, bytes]] = {
         b"xp": b"1800003590000",
         b"er": b"ValueError",
     },
+    b"halfway": {
+        b"fv": b"1",
+        b"st": b"F",
+        **OWNER,
+        **TIMES,
+        b"at": b"2",
+        b"lx": b"1799999990000",
+        b"xp": b"1800003590000",
+        b"er": b"ValueError",
+        b"jn": b"2",
+    },
     b"done": {
         b"fv": b"1",
         b"st": b"D",
@@ -68,6 +79,14 @@ FORMAT_1[b"sequence"] = {
 }
 FORMAT_1[b"stopped"] = {**FORMAT_1[b"running"], b"sq": b"2", b"cx": b"1"}
 CHUNKS = (b"\x00\r\n", b"")
+JOURNALS_1: dict[bytes, dict[bytes, bytes]] = {
+    b"halfway": {
+        b"0": b"embed#0",
+        b"eembed#0": b'["AP8=","plain",true]\n\x00\r\n$5\r\n{"a": 1}\xff',
+        b"1": b"\xc3\xa9\r\n",
+        b"e\xc3\xa9\r\n": b'["AA0K/yBwYXlsb2Fk","",false]\n',
+    },
+}
 
 
 class Live:
@@ -109,17 +128,18 @@ class TestClockedRedisSequences(OnSetClock, ClockedSequenceStoreContract):
 class TestPinnedRedisStore(PinnedStoreContract):
     """The bytes of each released format."""
 
-    @pytest.fixture(params=[FORMAT_1], ids=["1"])
+    @pytest.fixture(params=[{"r": FORMAT_1, "j": JOURNALS_1}], ids=["1"])
     def store(
         self, request: pytest.FixtureRequest, server: Server, prefix: str, clock: FakeClock
     ) -> Iterator[RedisStore]:
         """Return a store that finds what a format has left."""
-        for name, fields in request.param.items():
-            flat = [word for field in fields.items() for word in field]
-            stem = f"{prefix}:{{{name.decode()}}}:"
-            server.do("HSET", f"{stem}r", *flat)
-            for number, chunk in enumerate(CHUNKS[: int(fields.get(b"sq", 0))], 1):
-                server.do("XADD", f"{stem}s", f"1799999990000-{number}", "d", chunk)
+        for suffix, hashes in request.param.items():
+            for name, fields in hashes.items():
+                flat = [word for field in fields.items() for word in field]
+                stem = f"{prefix}:{{{name.decode()}}}:"
+                server.do("HSET", f"{stem}{suffix}", *flat)
+                for number, chunk in enumerate(CHUNKS[: int(fields.get(b"sq", 0))], 1):
+                    server.do("XADD", f"{stem}s", f"1799999990000-{number}", "d", chunk)
         store = RedisStore(server.url, prefix=prefix, clock=clock.milliseconds)
         yield store
         drive(store.close())

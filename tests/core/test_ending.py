@@ -26,6 +26,7 @@ from idemkit.core.policy import Policy
 from idemkit.core.result import Conclusion
 from idemkit.core.verdict import Done, NotDone, Unknown
 from idemkit.errors import (
+    ClaimLostError,
     InDoubtError,
     RecordedError,
     ResultNotSerializableError,
@@ -380,3 +381,26 @@ def test_fallback_without_a_store_is_no_attempt() -> None:
         outcome.attempt,
         outcome.expires_at,
     )
+
+
+@pytest.mark.parametrize(
+    ("errors", "lost"),
+    [
+        pytest.param([ClaimLostError("lost", key=CALL.key)], True, id="of one task"),
+        pytest.param(
+            [ClaimLostError("lost", key=CALL.key), ClaimLostError("lost", key=CALL.key)],
+            True,
+            id="of two",
+        ),
+        pytest.param(
+            [ClaimLostError("lost", key=CALL.key), ProbeError()], False, id="of one of two"
+        ),
+        pytest.param([ClaimLostError("lost", key="another@1:00")], False, id="of another call"),
+    ],
+)
+def test_claim_lost_in_tasks_of_the_body(
+    owner: Process, errors: list[Exception], *, lost: bool
+) -> None:
+    """A task group tells of a lost claim in a group of errors, and means the same."""
+    ending = failed(running(owner), ExceptionGroup("in a task group", errors))
+    assert lost is ending.lost

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 
+from idemkit.core.call import Call
 from idemkit.core.ending import Ending
 from idemkit.core.execution import Execution, current_execution, refuse_reentry
 from idemkit.errors import ReentrantCallError
@@ -247,12 +248,28 @@ def test_loser_heals_nothing(owner: Process) -> None:
     assert (False, False) == (execution.valid(), execution.beat(now).heal)
 
 
+def test_owner_of_what_is_gone_heals(owner: Process) -> None:
+    """A claim that nobody has may be put back for as long as its lease is good."""
+    execution, now = owner.execution(), owner.world.clock()
+    execution.answered(Standing.GONE, now)
+    assert (True, True) == (execution.valid(), execution.beat(now).heal)
+
+
 def test_new_claim_of_the_same_call_is_valid(owner: Process) -> None:
     """Whoever gets its claim back goes on under that."""
     execution, now = owner.execution(), owner.world.clock()
     execution.answered(Standing.HELD, now - 60)
     execution.regranted(execution.grant._replace(attempt=3), now)
     assert (True, 3) == (execution.valid(), execution.grant.attempt)
+
+
+def test_new_claim_needs_no_mending(owner: Process) -> None:
+    """What was lost under the old one is missing no more: others have gone on since."""
+    execution, now = owner.execution(), owner.world.clock()
+    execution.answered(Standing.HEALED, now)
+    healed = execution.healed
+    execution.regranted(execution.grant, now)
+    assert (True, False) == (healed, execution.healed)
 
 
 # ---------------------------------------------------------------------------- telemetry
@@ -289,6 +306,18 @@ def test_span_tells_how_the_body_ended(owner: Process, backend: Backend) -> None
 
 
 # ---------------------------------------------------------------------------- journal
+
+
+def test_settled_executions_are_let_go(owner: Process) -> None:
+    """A context that nobody tidies up does not keep all the calls that were left in it."""
+
+    def leave(call: Call) -> Execution:
+        execution = owner.execution(call).__enter__()
+        succeed(owner, execution)
+        return execution
+
+    context = contextvars.copy_context()
+    assert [None, None] == [context.run(leave, call).parent for call in (CALL, OTHER)]
 
 
 def test_journal_is_made_once(owner: Process) -> None:

@@ -63,10 +63,51 @@ def test_what_this_attempt_writes_is_found() -> None:
     assert TAKEN == journal.find("pay#0", b"five")
 
 
+def test_intent_that_is_withdrawn_is_not_found() -> None:
+    """Whoever knows that nothing was begun is in no doubt."""
+    journal = Journal([MEANT])
+    journal.withdraw(MEANT)
+    assert () == journal.entries()
+
+
+@pytest.mark.parametrize("entries", [[TAKEN], []], ids=["done", "never meant"])
+def test_nothing_but_an_intent_is_withdrawn(entries: list[Entry]) -> None:
+    """What is done stays so."""
+    journal = Journal(entries)
+    journal.withdraw(MEANT)
+    assert tuple(entries) == journal.entries()
+
+
+def test_step_that_was_not_begun_does_not_count() -> None:
+    """The next of its name is the same one."""
+    journal = Journal()
+    journal.name("pay", None)
+    journal.give_back(journal.name("pay", None))
+    assert "pay#1" == journal.name("pay", None)
+
+
+@pytest.mark.parametrize("name", ["pay#0", "pay:abc"])
+def test_number_that_is_not_the_last_is_not_given_back(name: str) -> None:
+    """No number is given twice, and a key has none."""
+    journal = Journal()
+    for _ in range(2):
+        journal.name("pay", None)
+    journal.give_back(name)
+    assert "pay#2" == journal.name("pay", None)
+
+
 def test_other_arguments_are_refused() -> None:
     """The error names the step and a way out."""
     with pytest.raises(NonDeterministicStepError, match=r"'pay#0'.*key="):
         Journal([TAKEN]).find("pay#0", b"six")
+
+
+def test_step_that_is_refused_does_not_count() -> None:
+    """Who asks again with other arguments is refused again."""
+    journal = Journal([TAKEN])
+    with pytest.raises(NonDeterministicStepError):
+        journal.find(journal.name("pay", None), b"six")
+    assert "pay#0" == journal.name("pay", None)
 
 
 def test_entries_come_in_the_order_of_their_writing() -> None:

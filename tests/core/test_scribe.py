@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -15,12 +16,21 @@ from idemkit.core.scribe import Scribe, tell_lost
 from idemkit.core.wiring import Wiring
 from idemkit.errors import ClaimLostError, StoreUnavailableError, StoreVersionError
 from idemkit.protocol import Entry, Standing
-from idemkit.testing.faults import Mishap, raising, reply_lost, request_lost
-from tests.core.worlds import Backend, Process, World
+from idemkit.testing.faults import (
+    Mishap,
+    followed_by,
+    preceded_by,
+    raising,
+    reply_lost,
+    request_lost,
+    straight,
+)
+from tests.core.worlds import CALL, Backend, Process, World
 from tests.stand_ins import in_child
 
 CHARGED = Entry("charge#0", b"five", "plain", b"receipt")
 MAILED = Entry("mail#0", b"text", "plain", b"")
+PACKED = Entry("pack#0", b"box", "plain", b"label")
 ENDED = Ending(error=ValueError("declined"))
 
 
@@ -98,14 +108,109 @@ def test_step_renews_the_lease(process: Process) -> None:
     assert execution.valid()
 
 
+def kept(process: Process) -> tuple[Entry, ...]:
+    """Return the journal that the store has, since its latest loss."""
+    found = process.world.run(process.store.peek(CALL.address))
+    assert found is not None
+    return tuple(found[0].journal)
+
+
+def lose_and_beat(process: Process) -> None:
+    """Let the store lose the claim, and a beat put it back."""
+    process.store.lose_records()
+    process.world.clock.advance(7)
+    process.keeper.tick()
+
+
 def test_journal_that_the_store_lost_is_sent_whole(process: Process) -> None:
-    """What is written last was not all."""
+    """What is written last was not all, and comes last; so it is however often that happens."""
+    execution = process.execution()
+    for entry in (CHARGED, MAILED, PACKED):
+        note(process, execution, entry)
+        process.store.lose_records()
+    note(process, execution)
+    assert (CHARGED, MAILED, PACKED) == kept(process)
+
+
+def test_journal_that_a_beat_did_not_bring_back_is_sent_whole(process: Process) -> None:
+    """It comes with the next step, in its order and in one message."""
+    execution = process.execution()
+    note(process, execution, CHARGED)
+    lose_and_beat(process)
+    note(process, execution, MAILED)
+    assert ((CHARGED, MAILED), 2) == (kept(process), process.store.sent.count("step"))
+
+
+@pytest.mark.parametrize("moment", [preceded_by, followed_by], ids=["before", "after"])
+def test_journal_that_is_lost_while_it_is_sent_whole(
+    process: Process, moment: Callable[[Callable[[], object]], Mishap]
+) -> None:
+    """A beat that puts the claim back meanwhile is known of at the next step."""
     execution = process.execution()
     note(process, execution, CHARGED)
     process.store.lose_records()
+    process.store.suffer("step", straight, moment(lambda: lose_and_beat(process)))
     note(process, execution, MAILED)
+    note(process, execution, PACKED)
+    assert (CHARGED, MAILED, PACKED) == kept(process)
+
+
+def test_journal_that_was_not_taken_whole_is_sent_whole_again(process: Process) -> None:
+    """Until the store has it, it is missing there."""
+    execution = process.execution()
+    note(process, execution, CHARGED)
+    lose_and_beat(process)
+    expire(execution)
+    process.store.suffer("step", request_lost)
+    with pytest.raises(StoreUnavailableError):
+        note(process, execution, MAILED)
+    note(process, execution, PACKED)
+    assert (CHARGED, MAILED, PACKED) == kept(process)
+
+
+def test_journal_that_a_beat_did_not_bring_back_is_released(process: Process) -> None:
+    """A body that fails before its next step leaves it to the next attempt all the same."""
+    execution = process.execution()
+    note(process, execution, CHARGED)
+    lose_and_beat(process)
     process.settle(execution, ENDED)
-    assert {CHARGED, MAILED} == set(process.execution().journal.entries())
+    assert (CHARGED,) == process.execution().journal.entries()
+
+
+def test_release_of_a_claim_that_a_beat_brought_back(process: Process) -> None:
+    """Where there is no journal, none is sent."""
+    execution = process.execution()
+    lose_and_beat(process)
+    process.settle(execution, ENDED)
+    assert (2, 0) == (process.execution().grant.attempt, process.store.sent.count("step"))
+
+
+def test_release_after_the_last_loss_of_all(process: Process) -> None:
+    """Whoever finds at its release that it has lost has nothing to give back."""
+    execution = process.execution()
+    note(process, execution, CHARGED)
+    lose_and_beat(process)
+    process.world.run(process.store.forget(CALL.address, 60_000))
+    conclusion = process.settle(execution, ENDED)
+    assert (False, ()) == (conclusion.recorded, kept(process))
+
+
+def test_lost_call_that_completes_needs_no_journal(process: Process) -> None:
+    """A completion puts back what it needs."""
+    execution = process.execution()
+    note(process, execution, CHARGED)
+    process.store.lose_records()
+    process.complete(execution, "paid")
+    assert ((), 1) == (kept(process), process.store.sent.count("step"))
+
+
+def test_what_is_gone_after_the_lease_is_lost(process: Process) -> None:
+    """Nobody puts back what may be somebody else's by now."""
+    execution = process.execution()
+    process.store.lose_records()
+    expire(execution)
+    with pytest.raises(ClaimLostError, match=r"\(gone\)"):
+        note(process, execution, CHARGED)
 
 
 @pytest.mark.parametrize("entries", [(), (CHARGED,)], ids=["asks", "writes"])

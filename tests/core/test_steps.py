@@ -115,6 +115,16 @@ def test_step_without_an_entry_has_no_value(owner: Process) -> None:
         step.value()
 
 
+def test_body_that_asks_again_for_a_lost_result_asks_for_the_same(owner: Process) -> None:
+    """Whoever tries again after the error takes no other step."""
+    with owner.execution() as execution:
+        with pytest.raises(ResultUnavailableError):
+            taken().value()
+        again = taken().name
+        owner.settle(execution, ENDED)
+    assert "charge#0" == again
+
+
 @pytest.mark.parametrize(
     ("plan", "expected"),
     [

@@ -141,6 +141,43 @@ def test_last_rows_are_the_sum() -> None:
     assert sides == {side: rows["All together", side] for side in ("without", "with")}
 
 
+def orders(output: str, row: str) -> list[list[str]]:
+    """Return what act 5 shows in this row of each of its tables, without idemkit and with it."""
+    cells = [re.split(" {2,}", line.rstrip()) for line in output.splitlines()]
+    return [values for name, *values in cells if name == row]
+
+
+def test_killed_process_has_charged_once(on_valkey: subprocess.CompletedProcess[str]) -> None:
+    """Whenever a process was killed after the charge, the books show one charge and one mail."""
+    books = [["2 charges, 1 mail", "1 charge, 1 mail"]] * 2
+    assert [books, books] == [orders(demo.stdout, "books") for demo in (in_memory(), on_valkey)]
+
+
+def test_charge_in_doubt_is_looked_up(on_valkey: subprocess.CompletedProcess[str]) -> None:
+    """The provider is asked about a charge without a receipt, and about no other."""
+    reruns = [
+        ["letter, charge, mail", "look-up, mail"],
+        ["letter, charge, mail", "mail"],
+    ]
+    assert [reruns, reruns] == [orders(demo.stdout, "rerun") for demo in (in_memory(), on_valkey)]
+
+
+def test_journaled_steps_are_skipped() -> None:
+    """What the dead process did is what the next one does not do, with idemkit alone."""
+    died = ["letter, charge, then it died"] * 2
+    assert ([died] * 2, [["nothing", "letter, charge"]] * 2) == (
+        orders(in_memory().stdout, "run 1"),
+        orders(in_memory().stdout, "skipped"),
+    )
+
+
+def test_order_costs_one_inference() -> None:
+    """A letter that was written before the kill is written no more."""
+    rows = bill(in_memory().stdout)
+    plain, guarded = rows["Charge and die", "without"], rows["Charge and die", "with"]
+    assert ((4, 2, 2), (2, 2, 2)) == (without_tokens(plain), without_tokens(guarded))
+
+
 def test_killed_process_loses_one_inference(on_valkey: subprocess.CompletedProcess[str]) -> None:
     """After a real SIGKILL only the document that was being inferred is inferred again."""
     rows = bill(on_valkey.stdout)
@@ -243,6 +280,42 @@ print(*Scene("Act", calls=1, lost=0, plain=bill, guarded=bill).broken(), sep="\\
         "Act: 1 audit lines, not 2",
         "Act: fewer tokens than 9, not 9",
     ] == run_beside(program).stdout.splitlines()
+
+
+def test_every_promise_about_orders_is_checked() -> None:
+    """A guard that does nothing breaks the promises on charges, mails and look-ups."""
+    program = """
+from demo_acts.checkout import Fate, promises
+plain = Fate(died=("letter", "charge"), rerun=("letter", "charge"))
+guarded = Fate(died=("letter",), rerun=("letter",))
+print(*(promise for promise, held in promises([guarded], [plain]).items() if not held), sep="\\n")
+"""
+    assert [
+        "1 charge per order, not [2]",
+        "1 mail per order, not [0]",
+        "1 look-up, for the charge in doubt, not [0]",
+        "without idemkit 2 charges per order, not [0]",
+    ] == run_beside(program).stdout.splitlines()
+
+
+@pytest.mark.parametrize("killed", ["", "after charge"])
+def test_order_whose_process_fails_stops_the_demo(killed: str) -> None:
+    """A process that dies of something else than the kill is no part of the story."""
+    program = f"""
+import os
+from pathlib import Path
+from demo_acts.checkout import Checkout
+from demo_acts.partners import Partners
+from demo_acts.stage import Stage
+from idemkit import Idempotency
+from local_llm import LocalLLM
+os.environ["OPENAI_BASE_URL"] = "http://127.0.0.1:{free_port()}"
+with LocalLLM() as llm, Idempotency("memory://") as idem:
+    stage = Stage(console=None, llm=llm, idem=idem, store="memory://", folder=Path())
+    Checkout(stage, Partners(), guarded=False).attempt("Order 1", killed={killed!r})
+"""
+    complaints = run_beside(program).stderr.splitlines()
+    assert "RuntimeError: the process of Order 1 left with 1" == complaints[-1]
 
 
 def test_quickstart_runs_once() -> None:

@@ -6,6 +6,7 @@ to say, and reads a line where it has to wait.
 
 import asyncio
 import ctypes
+import functools
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from idemkit.stores import Store
 from idemkit.stores.redis import RedisStore
 from idemkit.stores.sqlite import SQLiteStore
 from idemkit.testing import FaultyStore
-from idemkit.testing.faults import followed_by
+from idemkit.testing.faults import die_at, followed_by
+from tests.faults.sweep import Shop
+from tests.faults.sweep_cases import WRECKS, Wreck
 
 CROWD = 25
 
@@ -137,6 +140,40 @@ def die_after_completion(stage: Stage) -> None:
     stage.guard_on(store, body, effects=[lambda _value: stage.affect("child told")])(7)
 
 
+def die_everywhere(stage: Stage) -> None:
+    """Let one process after the other die at a point of a call with effects."""
+    say(codes=sorted({wreck_at(stage, wreck) for wreck in WRECKS}))
+
+
+def wreck_at(stage: Stage, wreck: Wreck) -> int:
+    """Return the exit code of a process that dies at a point."""
+    if os.fork() == 0:
+        os._exit(attempts(stage, wreck))
+    return os.waitstatus_to_exitcode(os.wait()[1])
+
+
+def attempts(stage: Stage, wreck: Wreck) -> int:
+    """Die, or else return how many attempts an order took."""
+    case = wreck.case
+    overtake = functools.partial(overtaken, stage, wreck)
+    options = {"record": overtake} if case.point == "after_loss_before_claim" else {}
+    idem = Idempotency(stage.store(), lease=stage.lease)
+    shop = Shop(idem, wreck.colour, stage.affect, who="the first", failing=case.failing)
+    die_at(case.point, nth=case.nth)
+    return shop.outcome(wreck.order, **options).attempt
+
+
+def overtaken(stage: Stage, wreck: Wreck, _result: object) -> bool:
+    """Let somebody else go on with an order whose owner is late; say that it is to be recorded."""
+    assert stage.now is not None
+    later = replace(stage, now=stage.now + round(stage.lease * 1000))
+    shop = Shop(Idempotency(later.store()), wreck.colour, later.affect)
+    overtaking = threading.Thread(target=shop.outcome, args=(wreck.order,))
+    overtaking.start()
+    overtaking.join()
+    return True
+
+
 def hold(stage: Stage) -> None:
     """Stop in the body until told to go on."""
 
@@ -234,6 +271,7 @@ SCENARIOS = {
         die_after_claim,
         die_after_completion,
         die_after_effect,
+        die_everywhere,
         hold,
         hold_interpreter,
         leave,

@@ -23,10 +23,13 @@ class Child:
     Args:
         scenario: Its name.
         program: Whose scenario it is.
+        deadline: Seconds after which it is ended, however far it got.
         stage: What it plays on.
     """
 
-    def __init__(self, scenario: str, program: str, **stage: Any) -> None:
+    def __init__(
+        self, scenario: str, program: str, *, deadline: float = DEADLINE, **stage: Any
+    ) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", program, scenario, json.dumps(stage)],
             cwd=ROOT,
@@ -36,7 +39,7 @@ class Child:
             text=True,
         )
         # Whoever hears nothing for too long hears the end of the process.
-        self._watchdog = threading.Timer(DEADLINE, self._process.kill)
+        self._watchdog = threading.Timer(deadline, self._process.kill)
         self._watchdog.start()
 
     def hear(self) -> Any:
@@ -83,9 +86,7 @@ class Child:
 
 
 @contextmanager
-def child(
-    scenario: str, *, program: str = "tests.faults.child", **stage: Any
-) -> Iterator[Child]:
+def child(scenario: str, *, program: str = "tests.faults.child", **stage: Any) -> Iterator[Child]:
     """Run a process for as long as the block lasts."""
     process = Child(scenario, program, **stage)
     try:

@@ -11,11 +11,17 @@ from typing import Any
 import pytest
 
 from idemkit import Idempotency
+from idemkit.core.colour import drive
+from idemkit.protocol import Release
 from idemkit.stores.memory import MemoryStore
 from idemkit.stores.redis import RedisStore
 from idemkit.stores.sqlite import SQLiteStore
+from idemkit.testing.faults import DIED
 from tests.faults.bodies import Make, charge
-from tests.faults.scene import Far, OnDisk, Scene, Served
+from tests.faults.children import child
+from tests.faults.scene import LEASE, Far, OnDisk, Scene, Served, address_of
+from tests.faults.sweep import Shop
+from tests.faults.sweep_cases import WRECKS
 from tests.gauntlet.places import StoreClock
 from tests.proxy import Proxy, proxy_to
 from tests.servers import Server, binaries, running
@@ -90,6 +96,35 @@ def far_on(
         return on_server(server_of(kind), clock, prefix)
 
     return make
+
+
+@pytest.fixture(scope="module", params=FAR)
+def wrecked(
+    request: pytest.FixtureRequest,
+    server_of: Callable[[str], Server],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Far]:
+    """Return a scene on which processes have died everywhere, when their leases are over."""
+    clock = StoreClock()
+    if request.param == "sqlite":
+        scene: Far = in_file(tmp_path_factory.mktemp("wrecked"), clock)
+    else:
+        scene = on_server(server_of(request.param), clock, f"f{next(_numbers)}")
+    with closing(scene):
+        wreck_everything(scene)
+        clock.advance(LEASE)
+        yield scene
+
+
+def wreck_everything(scene: Far) -> None:
+    """Let processes die everywhere; who waits there waits for an owner that fails afterwards."""
+    work = Shop(scene.application(), "sync", scene.affect).call()
+    awaited = [wreck.order for wreck in WRECKS if wreck.case.point == "before_wait"]
+    grants = {address_of(work, order): scene.vanish(work, order) for order in awaited}
+    with child("die_everywhere", deadline=60, **scene.stage(now=scene.clock())) as dying:
+        assert {"codes": [DIED]} == dying.hear()
+    for address, held in grants.items():
+        drive(scene.store.release(address, Release(held, "failed")))
 
 
 @pytest.fixture(params=FAR)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from idemkit import Idempotency, StoreUnavailableError
+from idemkit import Idempotency, StoreUnavailableError, step
 from idemkit.core.colour import drive
 from idemkit.protocol import Standing
 from idemkit.stores.redis import RedisStore
-from idemkit.stores.redis.wire import BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE
+from idemkit.stores.redis.wire import BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE, STEP
 from tests.commands import completion
 from tests.faults.bodies import Make, Runs, charge, noting, stopping
 from tests.faults.refusals import ALWAYS, Refuser, refuser_before
@@ -39,7 +39,7 @@ def through_proxy(served_live: Served, proxy: Proxy) -> Iterator[Idempotency]:
 @pytest.fixture
 def refuser(served_live: Served) -> Iterator[Refuser]:
     """Stand between stores and a server that knows all scripts, to refuse them."""
-    for script in (BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE):
+    for script in (BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE, STEP):
         served_live.server.do("SCRIPT", "LOAD", script.source)
     with refuser_before(served_live.server.port) as refuser:
         yield refuser
@@ -269,6 +269,26 @@ def test_24_passing_trouble_at_beat(
     wait_until(lambda: served_live.record(work, 7).lease_until > claimed_until)
     pause.end()
     assert (True, 2) == (owner.result().recorded, refuser.refused)
+
+
+def test_24_passing_trouble_at_step(refuser: Refuser, refused: Idempotency, make: Make) -> None:
+    """A step's result that is refused twice for the moment is sent a third time."""
+    disturb = functools.partial(refuser.refuse_script, STEP.digest, PASSING[0], times=2)
+    outcome = make(refused, lambda amount: step("charge", str, amount), disturb)
+    assert ("7", True, 2) == (outcome.value, outcome.recorded, refuser.refused)
+
+
+def test_24_lasting_trouble_at_step(refuser: Refuser, refused: Idempotency, make: Make) -> None:
+    """A step whose intent is refused until the lease would end is not taken."""
+    taken: list[int] = []
+
+    def body(amount: int) -> None:
+        step("charge", taken.append, amount, delivery="at_most_once")
+
+    disturb = functools.partial(refuser.refuse_script, STEP.digest, PASSING[0], times=ALWAYS)
+    with pytest.raises(StoreUnavailableError):
+        make(refused, body, disturb)
+    assert ([], True) == (taken, refuser.refused > 3)
 
 
 @pytest.mark.parametrize("verb", ["peek", "forget"])

@@ -1,19 +1,14 @@
 """Streams whose readers leave, whose producers die, and whose stores are lost: what comes of them."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from idemkit import Idempotency, RecordedError, ResultUnavailableError, StreamInterruptedError
-from idemkit.stores.redis import RedisStore
+from idemkit import Idempotency, StreamInterruptedError
 from idemkit.testing import FaultyStore
 from tests.faults.children import child
-from tests.faults.scene import LEASE, Far, Scene, Served
+from tests.faults.scene import Far, Scene
 from tests.faults.streaming import FIRST, Listener, Tokens, interrupted, items_of, tokens
-from tests.proxy import Proxy
-from tests.servers import wait_until
 
 PROGRAM = "tests.faults.stream_child"
 
@@ -129,4 +124,3 @@ def test_55_killed_producer_is_noticed_by_every_reader(live: Far) -> None:
             reader.has(FIRST)
         killed = owner.kill_at()
         told = elsewhere.hear()
-    ...

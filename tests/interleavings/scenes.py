@@ -21,9 +21,18 @@ from idemkit.core.reading import Reader
 from idemkit.core.recording import Recorder
 from idemkit.core.wiring import Wiring
 from idemkit.errors import IdempotencyError, ResultUnavailableError, StoreUnavailableError
-from idemkit.protocol import Append, Completion, Decision, Kind, Page, Read, Recorded, Release
+from idemkit.protocol import (
+    Append,
+    Completion,
+    Decision,
+    Kind,
+    Page,
+    Read,
+    Recorded,
+    Release,
+    Standing,
+)
 from idemkit.protocol import Claim as ClaimCommand
-from idemkit.protocol import Standing
 from idemkit.stores import MemoryStore, Store
 from idemkit.stores.base import Colour
 from idemkit.testing import FakeClock
@@ -177,9 +186,7 @@ class Scene:
         self.fates: dict[int, str] = {}
         self.gone: dict[int, float] = {}
         self._parts = parts
-        self._store = TurnStore(
-            MemoryStore(clock=self.clock.milliseconds), self.scheduler, weather
-        )
+        self._store = TurnStore(MemoryStore(clock=self.clock.milliseconds), self.scheduler, weather)
         for _ in range(self.lot.randint(1, 2)):
             feeds = Feeds()
             for number in range(self.lot.randint(1, 3)):
@@ -210,9 +217,7 @@ class Scene:
 
     async def _call(self, feeds: Feeds) -> None:
         frame = SteppedFrame(self.scheduler)
-        engine = Engine(
-            Wiring(self._store, frame, Flights(), Keeper(threaded=False), None, feeds)
-        )
+        engine = Engine(Wiring(self._store, frame, Flights(), Keeper(threaded=False), None, feeds))
         await self._idle(frame)
         try:
             begun = await engine.attach(CALL, POLICY)

@@ -89,6 +89,12 @@ def test_step_heals(record: Record | None) -> None:
     assert (Standing.HEALED, expected) == step(record, Step(GRANT, JOURNAL, heal=True), NOW)
 
 
+def test_step_heals_with_a_result_in_place_of_its_intent() -> None:
+    """Of two entries of one name the later counts, also where there was none before."""
+    _, after = step(None, Step(GRANT, (MEANT, MAILED, TAKEN), heal=True), NOW)
+    assert JOURNAL == (after and after.journal)
+
+
 @pytest.mark.parametrize("record", [None, over(RUNNING)])
 def test_step_too_late_to_heal(record: Record | None) -> None:
     """Once the owner's own lease is over, a record that is gone stays so."""
@@ -133,6 +139,25 @@ def test_journal_is_kept_over_a_release(in_doubt: bool) -> None:
     record = replace(own(RUNNING), journal=JOURNAL)
     _, after = release(record, Release(GRANT, "OSError", in_doubt), NOW)
     assert JOURNAL == (after and after.journal)
+
+
+@pytest.mark.parametrize(
+    ("journal", "retention", "kept"),
+    [
+        (JOURNAL, 1, TERMS.retention),
+        ((MEANT,), 1, TERMS.retention),
+        (JOURNAL, TERMS.retention + 1, TERMS.retention + 1),
+        ((), 1, 1),
+    ],
+    ids=["done", "meant", "longer still", "without"],
+)
+def test_failed_record_lasts_as_long_as_its_journal(
+    journal: tuple[Entry, ...], retention: int, kept: int
+) -> None:
+    """What an attempt did is not forgotten sooner than that it may have done something."""
+    command = Release(GRANT, "OSError", retention=retention)
+    _, after = release(replace(own(RUNNING), journal=journal), command, NOW)
+    assert NOW + kept == (after and after.expires_at)
 
 
 def test_journal_is_kept_over_a_beat() -> None:

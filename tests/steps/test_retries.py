@@ -10,11 +10,12 @@ from idemkit import (
     InDoubtError,
     NonDeterministicStepError,
     NotDone,
+    StoreUnavailableError,
     Unknown,
 )
-from idemkit.testing.faults import request_lost
+from idemkit.testing.faults import Mishap, reply_lost, request_lost
 from tests.doors import Door
-from tests.steps.scripts import ONCE, Deeds, Order, Take, fails, guarded, record_of
+from tests.steps.scripts import ONCE, Deeds, Order, Take, expire_within, fails, guarded, record_of
 
 # ---------------------------------------------------------------------- what is done is done
 
@@ -239,6 +240,54 @@ def test_hook_that_answers_nonsense_is_refused(door: Door) -> None:
     order = guarded(door, Order(deeds, pack=ONCE | {"reconcile": lambda _: True}).script)
     fails(door, order, ConnectionError)
     assert "Done(value), NotDone or Unknown" in str(fails(door, order, TypeError))
+
+
+REFUSALS = {
+    "counted": ONCE,
+    "with a key": ONCE | {"key": "five"},
+    "at least once": {},
+}
+
+
+@pytest.mark.parametrize("mishap", [request_lost, reply_lost])
+@pytest.mark.parametrize("options", REFUSALS.values(), ids=REFUSALS)
+def test_step_that_was_not_begun_may_be_taken(
+    door: Door, options: dict[str, Any], mishap: Mishap
+) -> None:
+    """An attempt that could not write its intent knows that nothing happened, and tries again."""
+    deeds = Deeds(mail=[ConnectionError()])
+
+    def script() -> Generator[Take, Any, str]:
+        charge = Take("charge", deeds.do, ("charge",), options)
+        if not deeds.done:
+            expire_within(door)
+            door.store.suffer("step", mishap)
+            with pytest.raises(StoreUnavailableError):
+                yield charge
+        done: str = yield charge
+        yield Take("mail", deeds.do, ("mail",))
+        return done
+
+    pay = guarded(door, script)
+    fails(door, pay, ConnectionError)
+    assert ("charge 1", ["charge", "mail", "mail"]) == (door.run(pay()), deeds.done)
+
+
+def test_doubt_is_not_evaded_by_asking_again(door: Door) -> None:
+    """A body that catches the error and tries again does not take another step of that name."""
+    deeds = Deeds(charge=[ConnectionError()])
+
+    def script() -> Generator[Take, Any, None]:
+        charge = Take("charge", deeds.do, ("charge",), ONCE)
+        if deeds.done:
+            with pytest.raises(InDoubtError):
+                yield charge
+        yield charge
+
+    pay = guarded(door, script)
+    fails(door, pay, ConnectionError)
+    assert "charge#0" == fails(door, pay, InDoubtError).step
+    assert ["charge"] == deeds.done
 
 
 def test_delivery_may_be_relaxed(door: Door) -> None:

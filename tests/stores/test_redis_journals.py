@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from idemkit import Idempotency
 from idemkit.core.colour import drive
 from idemkit.protocol import Acquired, Entry, Grant
 from idemkit.stores.redis import RedisStore
@@ -23,7 +24,7 @@ LIVING: dict[str, Callable[[Keys, Grant], Any]] = {
     "step": lambda keys, owned: keys.step(long(owned), note("b")),
     "empty step": lambda keys, owned: keys.step(long(owned)),
     "beat": lambda keys, owned: keys.beat(long(owned)),
-    "release": lambda keys, owned: keys.release(owned),
+    "release": lambda keys, owned: keys.release(long(owned)),
     "release in doubt": lambda keys, owned: keys.release(long(owned), in_doubt=True),
     "claim again": lambda keys, _: keys.own(retention=700_000),
     "takeover": abandon,
@@ -32,13 +33,14 @@ LIVING: dict[str, Callable[[Keys, Grant], Any]] = {
 
 @pytest.mark.parametrize("act", LIVING.values(), ids=LIVING)
 def test_journal_lives_as_long_as_its_record(keys: Keys, act: Callable[[Keys, Grant], Any]) -> None:
-    """Whatever moves the end of a record moves that of its journal to the same millisecond."""
+    """Whatever moves the end of a record moves that of its journal along, and not before it."""
     owned = keys.own(retention=600_000)
     keys.step(owned, note())
     before = keys.end(keys.record)
     act(keys, owned)
-    record = keys.end(keys.record)
-    assert (True, record) == (record != before, keys.end(keys.journal))
+    record, journal = keys.end(keys.record), keys.end(keys.journal)
+    # Redis 7.0 looks at its clock for each command of a script.
+    assert (True, True) == (record != before, 0 <= journal - record < 1_000)
 
 
 def claim_anew(keys: Keys, owned: Grant) -> None:
@@ -121,6 +123,22 @@ def test_call_without_steps_touches_no_journal(keys: Keys) -> None:
     ]
     expected = [write, write, {**write, "publish": 1}, look]
     assert expected == [keys.called(act) for act in acts]
+
+
+def sent(server: Server, act: Callable[[], Any]) -> int:
+    """Return how many commands are sent while something is done, our questions among them."""
+    before = server.commands_sent()
+    act()
+    return server.commands_sent() - before
+
+
+def test_call_without_steps_is_two_commands(server: Server, prefix: str) -> None:
+    """A claim and a completion are all that is sent."""
+    with Idempotency(RedisStore(server.url, prefix=prefix)) as idem:
+        double = idem.idempotent(name="double")(lambda number: number * 2)
+        double(0)  # connects
+        idle, busy = sent(server, lambda: None), sent(server, lambda: double(1))
+    assert 2 == busy - idle
 
 
 def test_format_is_pinned(keys: Keys) -> None:

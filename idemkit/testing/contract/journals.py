@@ -143,6 +143,12 @@ class Journals(Contract):
         door.release(owned)
         assert (note(),) == journal(door)
 
+    def test_result_takes_the_place_of_its_intent_in_a_healing_step(self, door: Door) -> None:
+        """Of two entries of one name that come together the later is kept."""
+        owned = door.own(at="elsewhere")
+        door.step(owned, note("first", None), note("second"), note("first"))
+        assert (note("first"), note("second")) == door.record().journal
+
     def test_step_of_what_is_gone_says_so(self, door: Door) -> None:
         """Whoever is too late to heal writes nothing."""
         owned = door.own(at="elsewhere")
@@ -200,6 +206,22 @@ class Journals(Contract):
         door.step(owned._replace(terms=replace(owned.terms, retention=1)), note())
         door.wait(5)
         assert () == journal(door)
+
+    def test_failed_call_is_kept_as_long_as_its_journal(self, door: Door) -> None:
+        """What has been done is known for as long as what was left in doubt would be."""
+        owned = door.own()
+        door.step(owned, note())
+        door.release(owned, retention=1)
+        door.wait(5)
+        assert (note(),) == journal(door)
+
+    def test_failed_call_without_a_journal_is_kept_as_told(self, door: Door) -> None:
+        """Whoever only asked whether it still owned has written nothing worth keeping."""
+        owned = door.own()
+        door.step(owned)
+        door.release(owned, retention=1)
+        door.wait(5)
+        assert None is door.peek()
 
     def test_journal_is_gone_for_a_first_attempt(self, door: Door) -> None:
         """Whoever claims an outcome past its time begins a journal of their own."""

@@ -9,6 +9,7 @@ import pytest
 from ...protocol import (
     Acquired,
     Done,
+    Entry,
     Grant,
     Kind,
     Record,
@@ -19,7 +20,7 @@ from ...protocol import (
 )
 from ..clock import FakeClock
 from .clocked import Clocked
-from .commands import BODY, FINGERPRINT, OTHER, TERMS, TOKEN
+from .commands import BODY, FINGERPRINT, OTHER, TERMS, TOKEN, note
 
 if TYPE_CHECKING:
     from .door import Door
@@ -40,6 +41,11 @@ _OUTCOME: Final = Recorded(
     completed_at=_EPOCH,
     expires_at=_EPOCH + 60_000,
     gone_at=_EPOCH + 100_000,
+)
+
+_JOURNAL: Final = (
+    Entry("embed#0", b"\x00\xff", "plain", BODY),
+    Entry("é\r\n", FINGERPRINT, "", None),
 )
 
 PINNED: Final = {
@@ -63,6 +69,18 @@ PINNED: Final = {
         lease_until=_EPOCH,
         expires_at=_EPOCH + 3_600_000,
         error="ValueError",
+    ),
+    "halfway": Record(
+        state=State.FAILED,
+        token=TOKEN,
+        fingerprint=FINGERPRINT,
+        epoch=_EPOCH,
+        attempt=2,
+        abandoned=0,
+        lease_until=_EPOCH,
+        expires_at=_EPOCH + 3_600_000,
+        error="ValueError",
+        journal=_JOURNAL,
     ),
     "done": Record(
         state=State.DONE,
@@ -124,6 +142,17 @@ class PinnedStoreContract(Clocked):
     def test_pinned_failure_is_followed_by_the_next_attempt(self, door: Door) -> None:
         """Attempts are counted on from where an earlier version left off."""
         assert Acquired(PINNED_AT, 2, 0) == door.claim(OTHER, at="failed")
+
+    def test_pinned_journal_comes_with_the_next_attempt(self, door: Door) -> None:
+        """What was done through an earlier version is not done again."""
+        assert Acquired(PINNED_AT, 3, 0, None, _JOURNAL) == door.claim(OTHER, at="halfway")
+
+    def test_pinned_journal_is_gone_on_in(self, door: Door) -> None:
+        """What was only meant through an earlier version is done through this one."""
+        first, meant = _JOURNAL
+        done, new = note(meant.name), note("new")
+        door.step(door.own(OTHER, at="halfway"), done, new, at="halfway")
+        assert (first, done, new) == door.record(at="halfway").journal
 
     def test_pinned_tombstone_is_not_healed(self, door: Door) -> None:
         """What was forgotten through an earlier version stays forgotten."""

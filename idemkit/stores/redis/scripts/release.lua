@@ -8,7 +8,8 @@ if ARGV[3] == '1' then
   expires_at = now + ARGV[6]
   redis.call('HSET', KEYS[1], 'tk', '', 'ab', math.max(ab - 1, 0))
 else
-  expires_at = math.max(now + ARGV[5], tonumber(og or 0))
+  local retention = jn and math.max(ARGV[5], ARGV[6]) or ARGV[5]
+  expires_at = math.max(now + retention, tonumber(og or 0))
   redis.call('HSET', KEYS[1], 'st', 'F', 'ab', 0)
 end
 redis.call('HSET', KEYS[1], 'lx', whole(now), 'xp', whole(expires_at), 'er', ARGV[4])
