@@ -58,9 +58,7 @@ class Rehearsal:
         self.frame = SteppedFrame(self.scheduler)
         self.store = FaultyStore(self.memory, colour)
         self.feeds = Feeds()
-        wiring = Wiring(
-            self.store, self.frame, Flights(), Keeper(threaded=False), None, self.feeds
-        )
+        wiring = Wiring(self.store, self.frame, Flights(), Keeper(threaded=False), None, self.feeds)
         self.engine = Engine(wiring)
 
     def elsewhere(self) -> "Rehearsal":
@@ -93,11 +91,11 @@ class Rehearsal:
         while True:
             while self.scheduler._step():
                 pass
-            wakes = [actor.bell.until for actor in self.scheduler.actors if _sleeps(actor)]
+            wakes = [actor.wakes for actor in self.scheduler.actors]
             wake = min(wakes, default=until)
             if wake > until or self.clock() >= until:
                 break
-            self.clock.advance(max(wake - self.clock(), 0.0))
+            self.clock.advance(max(wake - self.clock(), 0.0) + 1e-6)
         self.clock.advance(max(until - self.clock(), 0.0))
 
     def execution(self) -> Execution:
@@ -141,10 +139,6 @@ class Rehearsal:
         """Return what a reader would be told."""
         page: Page = self.run(self.memory.read(self.store.at(CALL.address), Read(0, after)))
         return page
-
-
-def _sleeps(actor: Actor) -> bool:
-    return not actor.over and actor.bell is not None
 
 
 def opened(recorded: Recorded) -> None:

@@ -13,7 +13,21 @@ def test_text_of_cursor_is_read_back(cursor: Cursor) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-1", "1", "1-", "-", "0-1", "01-1", "1-01", "1-2-3", "1 -2", "1-x", "1-²", "9" * 20 + "-1"],
+    [
+        "",
+        "-1",
+        "1",
+        "1-",
+        "-",
+        "0-1",
+        "01-1",
+        "1-01",
+        "1-2-3",
+        "1 -2",
+        "1-x",
+        "1-²",
+        "9" * 20 + "-1",
+    ],
 )
 def test_garbage_is_refused(text: str) -> None:
     """What nobody has ever written is no cursor."""
@@ -23,5 +37,5 @@ def test_garbage_is_refused(text: str) -> None:
 
 def test_refusal_is_short() -> None:
     """A long text is not repeated whole."""
-    with pytest.raises(ValueError, match="'x{40}' is no cursor"):
+    with pytest.raises(ValueError, match=r"'x{40}' is no cursor"):
         Cursor.parse("x" * 1000)

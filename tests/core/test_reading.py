@@ -227,7 +227,7 @@ def test_late_reader_here_gets_everything(
     monkeypatch.setattr(feeds, "TAIL_CHUNKS", 2)
     recorder = process.recorder(b"a", b"b", b"c")
     reader = process.reader(recorder.feed.epoch)
-    assert (3, [b"a", b"b", b"c"]) == (recorder.feed.dropped, process.run(reader.next()))
+    assert (2, [b"a", b"b", b"c"]) == (recorder.feed.dropped, process.run(reader.next()))
 
 
 # -------------------------------------------------------------------------------- ends
@@ -331,18 +331,6 @@ def test_other_attempt_is_another_sequence(process: Rehearsal, other: Rehearsal)
     process.end(theirs)
 
 
-def test_end_of_an_attempt_that_healed_is_its_own(process: Rehearsal, other: Rehearsal) -> None:
-    """A reader that is ahead of a store which gets everything again waits for more."""
-    recorder = process.recorder(b"a", b"b")
-    process.pause(1.0)
-    listening = Listening(process, process.reader(recorder.feed.epoch))
-    process.store.lose_records()
-    recorder.put(b"c")
-    process.end(recorder)
-    process.pause()
-    assert [b"a", b"b", b"c"] == listening.chunks
-
-
 # --------------------------------------------------------------------------------- gaps
 
 
@@ -380,9 +368,7 @@ def test_record_lost_behind_is_told(process: Rehearsal, other: Rehearsal) -> Non
         other.run(reader.next())
 
 
-def test_chunks_that_are_not_there_yet_again_are_told(
-    process: Rehearsal, other: Rehearsal
-) -> None:
+def test_chunks_that_are_not_there_yet_again_are_told(process: Rehearsal, other: Rehearsal) -> None:
     """The store has lost them, and its owner is about to send them again."""
     reader = behind(process, other)
 
@@ -447,6 +433,14 @@ def test_leaving_twice_does_no_harm(process: Rehearsal, other: Rehearsal) -> Non
     with other.reader(recorder.feed.epoch) as reader:
         reader.close()
     assert (0, 0) == (len(other.feeds), other.store.listeners)
+
+
+def test_nothing_comes_after_leaving(process: Rehearsal) -> None:
+    """Whoever has left reads no more, though there is more."""
+    recorder = process.recorder(b"a")
+    reader = process.reader(recorder.feed.epoch)
+    reader.close()
+    assert () == process.run(reader.next())
 
 
 def test_replay_leaves_nothing(process: Rehearsal, other: Rehearsal) -> None:

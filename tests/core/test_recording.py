@@ -10,7 +10,7 @@ import pytest
 from idemkit.core import feeds, recording
 from idemkit.core.ending import Ending
 from idemkit.core.policy import Policy
-from idemkit.core.recording import FLUSH_BYTES, FLUSH_SECONDS
+from idemkit.core.recording import BRIEF, FLUSH_BYTES, FLUSH_SECONDS
 from idemkit.errors import StoreFullError, StoreUnavailableError, StoreVersionError
 from idemkit.protocol import PAGE_BYTES, Kind, Situation, Standing
 from idemkit.testing.faults import Mishap, Send, reply_lost, request_lost
@@ -211,7 +211,7 @@ def test_store_that_takes_beats_only_gets_nothing(process: Rehearsal) -> None:
 
     async def renewed(_send: Send) -> Any:
         recorder._execution.answered(SAME, process.clock())
-        raise StoreUnavailableError
+        raise StoreUnavailableError("it takes beats only")
 
     process.store.suffer("append", *[renewed] * FOR_EVER)
     recorder = process.engine.recorder(process.execution())
@@ -335,6 +335,21 @@ def test_local_store_has_every_chunk_at_once(local: Rehearsal) -> None:
     recorder.put(b"a")
     recorder.put(b"b")
     assert ((b"a", b"b"), []) == (local.page().chunks, local.frame.started)
+
+
+def test_long_sequence_is_worth_a_thread(local: Rehearsal) -> None:
+    """What comes later goes to a local store in batches too."""
+    recorder = local.recorder(*[b"x"] * BRIEF)
+    before = list(local.frame.started)
+    recorder.put(b"y")
+    recorder.put(b"z")
+    local.end(recorder)
+    assert ([], 1, BRIEF + 2, BRIEF + 1) == (
+        before,
+        len(local.frame.started),
+        local.page().length,
+        local.store.sent.count("append"),
+    )
 
 
 def test_local_store_may_fail_for_a_while(local: Rehearsal) -> None:

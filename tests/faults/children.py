@@ -83,9 +83,7 @@ class Child:
 
 
 @contextmanager
-def child(
-    scenario: str, *, program: str = "tests.faults.child", **stage: Any
-) -> Iterator[Child]:
+def child(scenario: str, *, program: str = "tests.faults.child", **stage: Any) -> Iterator[Child]:
     """Run a process for as long as the block lasts."""
     process = Child(scenario, program, **stage)
     try:
