@@ -43,7 +43,8 @@ class Settings(TypedDict, total=False):
     on_duplicate: OnDuplicate
     """``"wait"`` for the running one, or ``"reject"`` at once."""
     wait: Duration | None
-    """How long a duplicate waits at most; None sets no limit."""
+    """How long a duplicate waits at most; None sets no limit. One of a generator does not wait: it
+    gets what has come, and goes on from there."""
     on_abandoned: OnAbandoned
     """What to do about an attempt that vanished: ``"retry"``, ``"raise"``, or a hook that returns
     `Done(value)`, `NotDone` or `Unknown`."""
@@ -58,12 +59,12 @@ class Settings(TypedDict, total=False):
     lease: Duration
     """How long a claim lives unless renewed, at least 1 s."""
     max_run: Duration | None
-    """How long a body may run: then a coroutine function is cancelled, and anything else no
-    longer protected."""
+    """How long a body may run: then a coroutine function or an asynchronous generator is cancelled,
+    a generator that nobody reads is stopped, and anything else no longer protected."""
     max_attempts: int
     """Abandoned attempts in a row after which the key is poisoned."""
     max_bytes: int
-    """The largest result that is kept."""
+    """The largest result that is kept; of a generator, the largest item."""
     durability: Durability
     """What a claim must survive before its body may run."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +38,7 @@ BURST: Final = 64
 logger: Final = logging.getLogger("idemkit")
 
 
-class Producer:
+class Producer(ABC):
     """A generator on its way; what both colours share.
 
     Args:
@@ -94,13 +95,13 @@ class Producer:
         """Ask it to stop, from any thread."""
         self._stop = self._stop or error or self._stopped()
 
+    @abstractmethod
     def deserted(self) -> None:
         """Go on without readers, or stop."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reach(self, number: int) -> None:
         """See to it that there will be more than so many items; for readers that are threads."""
-        raise NotImplementedError
 
     def when_over(self, ring: Callable[[], None]) -> None:
         """Ring when it has come to its end."""

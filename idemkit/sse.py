@@ -31,6 +31,7 @@ __all__ = ["END", "KEEP_ALIVE", "MEDIA_TYPE", "RESET", "events", "resume_from"]
 S = TypeVar("S", Stream[Any], AsyncStream[Any])
 
 MEDIA_TYPE: Final = "text/event-stream"
+"""What to send the frames as."""
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 """What is sent while nothing comes; clients pass over it."""
@@ -107,12 +108,13 @@ def _events(script: _Script[Stream[Any]], patience: float) -> Iterator[bytes]:
     async def ask() -> tuple[Any, ...]:
         return context.run(tuple, islice(script.stream, 1))
 
+    inquiry, rung = _Inquiry(SYNC, ask), True
     try:
         while not script.over:
-            inquiry = _Inquiry(SYNC, ask)
-            while not drive(inquiry.bell.wait(patience)):
-                yield KEEP_ALIVE
-            yield from script.frames(inquiry)
+            if rung:
+                inquiry.begin()
+            rung = drive(inquiry.bell.wait(patience))
+            yield from script.frames(inquiry) if rung else (KEEP_ALIVE,)
     finally:
         script.stream.close()
 
@@ -123,22 +125,21 @@ async def _async_events(script: _Script[AsyncStream[Any]], patience: float) -> A
             return (item,)
         return ()
 
-    inquiry = None
+    inquiry, rung = _Inquiry(ASYNC, ask), True
     try:
         while not script.over:
-            inquiry = _Inquiry(ASYNC, ask)
-            while not await inquiry.bell.wait(patience):
-                yield KEEP_ALIVE
-            for frame in script.frames(inquiry):
+            if rung:
+                inquiry.begin()
+            rung = await inquiry.bell.wait(patience)
+            for frame in script.frames(inquiry) if rung else (KEEP_ALIVE,):
                 yield frame
     finally:
-        if inquiry is not None:
-            inquiry.stop()
+        inquiry.stop()
         await script.stream.aclose()
 
 
 class _Inquiry:
-    """The next item of a stream, asked for beside the caller, who may lose patience.
+    """Asks a stream for its next item, beside the caller, who may lose patience.
 
     Args:
         frame: The caller's world.
@@ -151,8 +152,13 @@ class _Inquiry:
         self.bell = frame.bell()
         self.items: tuple[Any, ...] = ()
         self.error: BaseException | None = None
+        self._frame = frame
         self._ask = ask
-        self.stop = frame.start(self._run())
+
+    def begin(self) -> None:
+        """Ask; the bell rings when the answer is there."""
+        self.error = None
+        self.stop = self._frame.start(self._run())
 
     async def _run(self) -> None:
         try:

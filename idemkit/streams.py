@@ -14,7 +14,7 @@ from .core.colour import drive
 from .core.cursors import Cursor
 from .core.ending import opened, read_item
 from .core.execution import Execution
-from .errors import ResultUnreadableError, StreamGapError, StreamInterruptedError
+from .errors import IdempotencyError, ResultUnreadableError, StreamGapError, StreamInterruptedError
 from .producers import producer_of
 from .producing import AsyncProduction, Producer, Production
 from .protocol import Kind, Situation
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from .core.call import Call, OutcomeKind
     from .core.codecs import Codec
-    from .core.engine import Engine
+    from .core.engine import Begun, Engine
     from .core.policy import Policy
     from .core.reading import Reader
-    from .protocol import Page, Recorded
+    from .protocol import Page, Recorded, Running
 
 __all__ = ["AsyncStream", "Stream", "sequence_opened"]
 
@@ -130,7 +130,7 @@ class _Stream(Generic[T_co]):
     async def _begin(self) -> Reader:
         if self._place is not None:
             return await self._resume(self._place)
-        begun = await self._engine.attach(self.call, self._policy)
+        begun = await self._attach()
         if isinstance(begun, Execution):
             self.producer = self._produce(
                 self._engine, begun, self._codec, self._body, lasting=self._lasting
@@ -143,6 +143,16 @@ class _Stream(Generic[T_co]):
             reader = await self._replayer(None)
             return self._reading(reader, begun.kind)
         return self._follow(Cursor(begun.epoch, 0))
+
+    async def _attach(self) -> Begun | Running:
+        started = telemetry.started() if telemetry.active() else None
+        try:
+            return await self._engine.attach(self.call, self._policy)
+        except IdempotencyError as error:
+            if started is not None:
+                subject = self._engine.subject(self.call)
+                telemetry.refused(subject, started, error=error, waited=0.0)
+            raise
 
     async def _resume(self, place: Cursor) -> Reader:
         reader = await self._replayer(place)
@@ -271,7 +281,7 @@ class Stream(_Stream[T_co]):
 
     def __next__(self) -> T_co:
         with self._turn:
-            if drive(self._filled()):
+            if self._chunks or drive(self._filled()):
                 item: T_co = self._item()
                 return item
         raise StopIteration
@@ -313,7 +323,7 @@ class AsyncStream(_Stream[T_co]):
             raise RuntimeError(message)
         self._busy = True
         try:
-            if await self._filled():
+            if self._chunks or await self._filled():
                 item: T_co = self._item()
                 return item
         finally:

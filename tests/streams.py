@@ -59,11 +59,15 @@ def tinted(function: Callable[..., Iterator[Any]]) -> Callable[..., AsyncIterato
     async def lines(topic: str = "") -> AsyncIterator[Any]:
         items, held = function(topic), getattr(function, "held", bool)
         try:
-            for item in items:
-                yield item
+            while True:
                 await asyncio.sleep(0)
                 while held():  # noqa: ASYNC110 - a limit sets no event
                     await asyncio.sleep(0.001)
+                for item in islice(items, 1):
+                    yield item
+                    break
+                else:
+                    return
         finally:
             items.close()  # type: ignore[attr-defined]
 

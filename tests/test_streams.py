@@ -17,6 +17,7 @@ from idemkit import (
     ReentrantCallError,
     StoreUnavailableError,
 )
+from idemkit.core import feeds, recording
 from idemkit.stores import MemoryStore
 from idemkit.testing import FaultyStore
 from idemkit.testing.faults import request_lost
@@ -106,15 +107,9 @@ def test_long_sequence_is_replayed_whole(stage: Stage) -> None:
 
 def test_another_payload_is_refused(stage: Stage) -> None:
     """The key alone is not enough, where there is a payload too."""
-
-    def lines(key: str, payload: str) -> Iterator[str]:
-        yield key + payload
-
-    def payload_of(topic: str) -> str:
-        return topic[1:]
-
-    del lines
-    guarded = stage.guard(Lines("a").lines, key=lambda topic: topic[0], fingerprint=payload_of)
+    guarded = stage.guard(
+        Lines("a").lines, key=lambda topic: topic[0], fingerprint=lambda topic: topic[1:]
+    )
     stage.read(guarded("x1"))
     with pytest.raises(KeyReusedError):
         stage.read(guarded("x2"))
@@ -142,7 +137,7 @@ def test_duplicate_elsewhere_attaches(stage: Stage) -> None:
     first = stage.guard(body.lines)("x")
     second = stage.elsewhere().guard(Lines("never").lines)("x")
     read = [stage.read(first, 1), stage.read(second, 1)]
-    body.limit = 2
+    body.limit = 9
     read += [stage.read(first), stage.read(second)]
     assert ([["a"], ["a"], ["b"], ["b"]], "joined") == (read, second.kind)
 
@@ -155,7 +150,7 @@ def test_duplicate_that_will_not_wait_is_refused(stage: Stage) -> None:
     stage.read(first, 1)
     with pytest.raises(InProgressError):
         stage.read(lines("x"))
-    body.limit = 2
+    body.limit = 9
     assert ["b"] == stage.read(first)
 
 
@@ -201,9 +196,7 @@ def test_synchronous_reader_may_not_block_the_loop_that_produces() -> None:
         await asyncio.sleep(0)
         yield topic
 
-    @idem.idempotent(name="same")
-    def now(topic: str) -> Iterator[str]:
-        yield topic
+    now = idem.idempotent(name="same")(Lines("never").lines)
 
     async def program() -> list[str]:
         first = later("x")
@@ -265,8 +258,7 @@ def test_aclosing_closes() -> None:
                 await anext(stream)
 
         runner.run(program())
-        stage.until(lambda: "left" in body.notes)
-    assert ["a", "left"] == body.notes
+        assert ["a", "left"] == (stage.until(lambda: "left" in body.notes) or body.notes)
 
 
 def test_stream_can_be_delegated_to() -> None:
@@ -295,7 +287,6 @@ def test_body_that_reads_itself_fails() -> None:
     streams: list[Any] = []
 
     def lines() -> Iterator[Any]:
-        yield next(streams[1])
         yield next(streams[1])
 
     guarded = Idempotency().idempotent(lines)
@@ -347,6 +338,15 @@ def test_far_store_gets_the_items_too(stage: Stage) -> None:
     lines = stage.guard((body := Lines("a", "b")).lines)
     assert [["a", "b"], ["a", "b"]] == [stage.read(lines("x")), stage.read(lines("x"))]
     assert 1 == body.runs
+
+
+def test_producer_waits_for_a_slow_store(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is neither recorded nor read does not pile up without end."""
+    monkeypatch.setattr(recording, "BUFFER_BYTES", 1)
+    monkeypatch.setattr(feeds, "TAIL_BYTES", 0)
+    stage.idempotency = Idempotency(FaultyStore(stage.memory, stage.colour))
+    lines = stage.guard(Lines(*range(10)).lines)
+    assert list(range(10)) == stage.read(lines("x")) == stage.read(lines("x"))
 
 
 # ---------------------------------------------------------------------------- being dropped

@@ -55,11 +55,7 @@ class Feed:
     """
 
     def __init__(
-        self,
-        epoch: int,
-        after: int = 0,
-        *,
-        alive: Callable[[], bool] | None = None,
+        self, epoch: int, after: int = 0, *, alive: Callable[[], bool] | None = None
     ) -> None:
         self.epoch: int = epoch
         self.length: int = after
@@ -81,8 +77,7 @@ class Feed:
         """Monotonic seconds at which the store is to be asked, though nothing may have rung."""
         self.failing_since: float | None = None
         """Monotonic seconds at which the store was asked in vain for a first time in a row."""
-        self._alive = alive
-        self._needed = after
+        self._alive, self._needed = alive, after
         self._tail: list[bytes] = []
         self._listeners: set[Listener] = set()
         self._fetched_by = 0.0

@@ -102,6 +102,7 @@ class Reader:
             self._closed = True
             self.feed.leave(self)
             self._wiring.feeds.leave(self._call.address, self.feed)
+            self.bell.ring()  # whoever waits in another thread waits for nothing
 
     async def next(self) -> Sequence[bytes]:
         """Return the next chunks that are there, waiting for the first of them; none at the end.
@@ -112,7 +113,7 @@ class Reader:
             ResultUnavailableError: The sequence was not kept.
             StoreUnavailableError: The store does not answer.
         """
-        while True:
+        while not self._closed:
             end = self.feed.end  # before the look at the chunks, which all come before it
             chunks = self.feed.after(self.number, PAGE_CHUNKS)
             if chunks is None:
@@ -130,6 +131,7 @@ class Reader:
             if self.waiting:
                 await self._wait()
             self.waiting = True  # and look once more: whoever comes from now on rings
+        return ()
 
     async def _behind(self) -> list[bytes]:
         """Fetch what the others here have read already."""

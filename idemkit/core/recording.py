@@ -1,8 +1,8 @@
 """Record a sequence while it is produced, without ever slowing it down.
 
 A chunk is in the feed, and so with the readers of this process, as soon as it is there. The store
-gets the first one at once, and the others in batches, beside the producer: where the store lives
-in this process in its own thread, elsewhere in a thread or task of the recorder's.
+gets the first one at once, and the others in batches, beside the producer, from a thread or task
+of the recorder's; but where the store lives in this process it gets the first few one by one.
 """
 
 from __future__ import annotations
@@ -25,13 +25,18 @@ if TYPE_CHECKING:
     from .feeds import Feed
     from .wiring import Wiring
 
-__all__ = ["BUFFER_BYTES", "FLUSH_BYTES", "FLUSH_SECONDS", "Recorder"]
+__all__ = ["BRIEF", "BUFFER_BYTES", "FLUSH_BYTES", "FLUSH_SECONDS", "Recorder"]
 
 FLUSH_BYTES: Final = 16 * 1024
 FLUSH_SECONDS: Final = 0.025
 
+BRIEF: Final = 32
+"""Chunks that a store in this process gets one by one, because a thread for them costs more."""
+
 BUFFER_BYTES: Final = 4 * 1024 * 1024
 """How far a producer may be ahead of the store before it waits; far more than a model's answer."""
+
+_TAKEN: Final = (Standing.HELD, Standing.CANCELLED, Standing.HEALED)
 
 logger: Final = logging.getLogger("idemkit")
 
@@ -79,13 +84,25 @@ class Recorder:
         self._bytes_put += len(chunk)
         if self.broken is not None or not self._execution.ours:
             self._let_pass()
-        elif not self._inline:
-            self._wake(len(chunk))
-        else:
-            drive(self._attempt(feed.length, (chunk,)))
+        elif self._inline:
+            self._inline = feed.length < BRIEF
+            self._put_here(feed.length, (chunk,))
             if self._sent != feed.length and self.broken is None:
                 self._inline = False
                 self._start()
+        else:
+            self._wake(len(chunk))
+
+    def _put_here(self, first: int, chunks: tuple[bytes]) -> None:
+        """Do what `_attempt` does, without its coroutine, which every chunk would pay for."""
+        execution, sent = self._execution, time.monotonic()
+        command = Append(execution.grant, first, chunks, execution.valid())
+        try:
+            standing = drive(self._store.append(execution.address, command))
+        except StoreError as error:
+            self._failed(error)
+        else:
+            self._answered(standing, command, sent)
 
     def _let_pass(self) -> None:
         """Keep only what the reader still needs whom this is produced for."""
@@ -159,8 +176,8 @@ class Recorder:
                     failures += 1
         except Exception as error:  # noqa: BLE001 - whatever a store does, the producer goes on
             self._break(Kind.INCOMPLETE, error)
-        except BaseException as error:  # the loop comes to its end
-            self._break(Kind.INCOMPLETE, error)
+        except BaseException:  # the loop comes to its end
+            self._break(Kind.INCOMPLETE)
             raise
         finally:
             self._stopped = True
@@ -169,10 +186,10 @@ class Recorder:
     async def _more(self) -> bool:
         """Wait for a batch; say whether there is one."""
         while self._sent == self.feed.length and not self._closed:
-            self._idle = True
-            if self._sent == self.feed.length and not self._closed:
+            if self._idle:
                 await self._bell.wait(None)
-            self._idle = False
+            self._idle = True  # and look once more: whoever comes from now on rings
+        self._idle = False
         while not self._closed and self._bytes_put - self._bytes_sent < FLUSH_BYTES:
             left = self._flushed_at + FLUSH_SECONDS - time.monotonic()
             if left <= 0:
@@ -198,21 +215,21 @@ class Recorder:
         except StoreError as error:
             self._failed(error)
             return self.broken is not None
-        self._failing = None
-        execution.answered(standing, sent)
-        if standing is Standing.GAP and self.feed.retain():
-            self._sent = self._bytes_sent = 0  # the store has lost them all, and here they are
-        elif standing.lost or standing is Standing.GAP or standing is Standing.REPEATED:
-            self._break(Kind.INCOMPLETE, standing)
-        else:
-            self._took(first, chunks)
+        self._answered(standing, command, sent)
         return True
 
-    def _took(self, first: int, chunks: tuple[bytes, ...]) -> None:
-        self._sent = first + len(chunks) - 1
-        self._bytes_sent += sum(map(len, chunks))
-        self._flushed_at = time.monotonic()
-        self.feed.release(self._sent)
+    def _answered(self, standing: Standing, command: Append, sent: float) -> None:
+        self._failing = None
+        self._execution.answered(standing, sent)
+        if standing in _TAKEN:
+            self._sent = command.last
+            self._bytes_sent += sum(map(len, command.chunks))
+            self._flushed_at = sent
+            self.feed.release(self._sent)
+        elif standing is Standing.GAP and self.feed.retain():
+            self._sent = self._bytes_sent = 0  # the store has lost them all, and here they are
+        else:
+            self._break(Kind.INCOMPLETE, standing)
 
     def _failed(self, error: StoreError) -> None:
         self._failing = self._failing or self._patience()
@@ -228,15 +245,16 @@ class Recorder:
     def _patience(self) -> Patience:
         return Patience(self._execution.grant.terms.lease / 1000)
 
-    def _break(self, kind: Kind, why: BaseException | Standing) -> None:
+    def _break(self, kind: Kind, why: Exception | Standing | None = None) -> None:
         """Give up recording; what is produced still reaches the readers here."""
         self.give_up(kind)
         self.feed.release(self.feed.consumed())
         self._freed.ring()
-        logger.warning(
-            "store %r did not take the items of %s (%s); duplicates will not get them",
-            self._execution.store.name,
-            self._execution.call.operation,
-            why if isinstance(why, Standing) else type(why).__name__,
-            extra={"idemkit.key": self._execution.call.key},
-        )
+        if why is not None:
+            logger.warning(
+                "store %r did not take the items of %s (%s); duplicates will not get them",
+                self._execution.store.name,
+                self._execution.call.operation,
+                why if isinstance(why, Standing) else type(why).__name__,
+                extra={"idemkit.key": self._execution.call.key},
+            )

@@ -8,15 +8,15 @@ import json
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from idemkit import Idempotency, StreamInterruptedError
 from tests.faults.child import Stage, hear, say
-from tests.faults.streaming import FIRST, items_of, tokens
+from tests.faults.streaming import FIRST, Tokens, drained, items_of, tokens
 
-READERS = 50
 LONG = 400
 LONG_SECONDS = 2.0
 BLOCK = 64 * 1024
@@ -26,16 +26,6 @@ BLOCKS = 1600
 def guarded(stage: Stage, body: Callable[..., Any]) -> Any:
     """Guard a generator function on a stage."""
     return tokens(Idempotency(stage.store(), lease=stage.lease), body)
-
-
-def unwanted(prompt: int) -> Iterator[str]:
-    """Stand for the generator in a process that only reads."""
-    raise AssertionError(prompt)
-
-
-async def unwanted_coroutine(prompt: int) -> AsyncIterator[str]:
-    """Stand for the asynchronous generator in a process that only reads."""
-    yield unwanted(prompt)  # type: ignore[misc]  # it never comes to that
 
 
 def produce(stage: Stage) -> None:
@@ -55,7 +45,7 @@ def listen(stage: Stage) -> None:
     """Read what is produced elsewhere, and say what came, how it ended and when."""
     items, error = [], ""
     try:
-        for item in guarded(stage, unwanted)(7):
+        for item in guarded(stage, Tokens().body)(7):
             items.append(item)
             if len(items) == FIRST:
                 say(joined=True)
@@ -79,23 +69,15 @@ def produce_long(stage: Stage) -> None:
     say(count=len(list(guarded(stage, body)(7))))
 
 
-def listen_much(stage: Stage) -> None:
+def listen_much(stage: Stage, readers: int) -> None:
     """Read from many tasks at once what is produced elsewhere."""
-    work = guarded(stage, unwanted_coroutine)
-    joined = 0
-
-    async def read() -> int:
-        nonlocal joined
-        count = 0
-        async for _ in work(7):
-            count += 1
-            joined += count == 1
-            if joined == READERS and count == 1:
-                say(joined=joined)
-        return count
+    work = guarded(stage, Tokens().coroutine)
 
     async def read_all() -> list[int]:
-        return await asyncio.gather(*(read() for _ in range(READERS)))
+        streams = [work(7) for _ in range(readers)]
+        await asyncio.gather(*map(anext, streams))
+        say(joined=True)
+        return [1 + len(rest) for rest in await asyncio.gather(*map(drained, streams))]
 
     say(counts=asyncio.run(read_all()))
 
@@ -125,9 +107,8 @@ def memory(field: str) -> int:
 
 
 SCENARIOS = {
-    scenario.__name__: scenario
-    for scenario in (listen, listen_much, produce, produce_long, read_blocks)
-}
+    scenario.__name__: scenario for scenario in (listen, produce, produce_long, read_blocks)
+} | {f"listen_{readers}": partial(listen_much, readers=readers) for readers in (50, 200)}
 
 if __name__ == "__main__":
     SCENARIOS[sys.argv[1]](Stage(**json.loads(sys.argv[2])))

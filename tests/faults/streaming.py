@@ -5,11 +5,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import pytest
+
 from idemkit import Idempotency, StreamInterruptedError, current
-from tests.gauntlet.crowds import Caller, Pause
+from tests.gauntlet.crowds import DEADLINE, Caller, Pause
 from tests.servers import wait_until
 
-__all__ = ["FIRST", "Listener", "Tokens", "interrupted", "items_of", "tokens"]
+__all__ = ["FIRST", "Listener", "Tokens", "drained", "interrupted", "items_of", "tokens"]
 
 COUNT = 8
 FIRST = 3
@@ -31,30 +33,36 @@ class Tokens:
 
     Args:
         pausing: Attempts that stop; the others run through.
+        failure: What `body` raises instead of going on.
+
+    Attributes:
+        body: Yields in a thread.
+        coroutine: Yields on an event loop.
     """
 
-    def __init__(self, *pausing: int) -> None:
+    def __init__(self, *pausing: int, failure: Exception | None = None) -> None:
         self.attempts: list[int] = []
         self.pause = Pause()
-        self._pausing = pausing
 
-    def body(self, prompt: int) -> Iterator[str]:
-        """Yield in a thread."""
-        del prompt
-        attempt = self._begin()
-        for number, item in enumerate(items_of(attempt)):
-            if number == FIRST and attempt in self._pausing:
+        def body(prompt: int) -> Iterator[str]:
+            del prompt
+            attempt = self._begin()
+            yield from items_of(attempt)[:FIRST]
+            if attempt in pausing:
                 self.pause.here()
-            yield item
+            if failure is not None:
+                raise failure
+            yield from items_of(attempt)[FIRST:]
 
-    async def coroutine(self, prompt: int) -> AsyncIterator[str]:
-        """Yield on an event loop."""
-        del prompt
-        attempt = self._begin()
-        for number, item in enumerate(items_of(attempt)):
-            if number == FIRST and attempt in self._pausing:
-                await asyncio.to_thread(self.pause.here)
-            yield item
+        async def coroutine(prompt: int) -> AsyncIterator[str]:
+            del prompt
+            attempt = self._begin()
+            for number, item in enumerate(items_of(attempt)):
+                if number == FIRST and attempt in pausing:
+                    await asyncio.to_thread(self.pause.here)
+                yield item
+
+        self.body, self.coroutine = body, coroutine
 
     def _begin(self) -> int:
         running = current()
@@ -93,10 +101,14 @@ class Listener:
         return self.items
 
 
-def interrupted(listener: Listener) -> StreamInterruptedError | None:
-    """Return what interrupted a reader, if it was interrupted."""
-    try:
+async def drained(stream: AsyncIterator[Any]) -> list[Any]:
+    """Return all items that are to come, which must not take for ever."""
+    async with asyncio.timeout(DEADLINE):
+        return [item async for item in stream]
+
+
+def interrupted(listener: Listener) -> StreamInterruptedError:
+    """Return what interrupted a reader."""
+    with pytest.raises(StreamInterruptedError) as caught:
         listener.all()
-    except StreamInterruptedError as error:
-        return error
-    return None
+    return caught.value

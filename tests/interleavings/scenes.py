@@ -1,14 +1,15 @@
 """Scenes: owners and readers of one sequence, in some processes, in an order drawn by lot."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from random import Random
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from idemkit.core import doorbell, execution, reading, recording
 from idemkit.core.call import Replay
+from idemkit.core.colour import drive
 from idemkit.core.cursors import Cursor
 from idemkit.core.ending import Ending
 from idemkit.core.engine import Engine
@@ -21,25 +22,12 @@ from idemkit.core.reading import Reader
 from idemkit.core.recording import Recorder
 from idemkit.core.wiring import Wiring
 from idemkit.errors import IdempotencyError, ResultUnavailableError, StoreUnavailableError
-from idemkit.protocol import (
-    Append,
-    Completion,
-    Decision,
-    Kind,
-    Page,
-    Read,
-    Recorded,
-    Release,
-    Standing,
-)
-from idemkit.protocol import Claim as ClaimCommand
+from idemkit.protocol import Page, Read, Recorded, Situation
 from idemkit.stores import MemoryStore, Store
-from idemkit.stores.base import Colour
-from idemkit.testing import FakeClock
+from idemkit.testing import FakeClock, FaultyStore
+from idemkit.testing.faults import Send
 from tests.core.worlds import CALL
 from tests.interleavings.scheduler import Scheduler, SteppedFrame, Turn
-
-T = TypeVar("T")
 
 LEASE = 30.0
 POLICY = Policy(lease=LEASE, ttl=3600.0)
@@ -66,10 +54,11 @@ class Weather(NamedTuple):
 CALM = Weather()
 DEAF = Weather(deaf=0.5)
 DEADLY = Weather(("complete", "fail", "vanish", "pause"), deaf=0.1)
+SILENT = Weather(("complete", "fail", "vanish", "pause"), deaf=1.0)
 STORMY = Weather(("complete", "fail", "vanish", "pause"), deaf=0.1, lost=0.05, forgetful=0.01)
 
 
-class TurnStore(Store):
+class TurnStore(FaultyStore):
     """A store every verb of which takes turns, and pages of any size.
 
     Args:
@@ -78,35 +67,16 @@ class TurnStore(Store):
         weather: What goes wrong on the way.
     """
 
-    name = "turns"
-    colour: Colour = "async"
-    sequences = True
-
-    def __init__(self, store: MemoryStore, scheduler: Scheduler, weather: Weather) -> None:
-        self.store = store
+    def __init__(self, store: Store, scheduler: Scheduler, weather: Weather) -> None:
+        super().__init__(store, "async")
+        self.kept = store
         self._scheduler = scheduler
         self._weather = weather
-
-    async def claim(self, address: str, command: ClaimCommand, /) -> Decision:
-        """Pass on."""
-        return await self._pass(lambda: self.store.claim(address, command))
-
-    async def append(self, address: str, command: Append, /) -> Standing:
-        """Pass on."""
-        return await self._pass(lambda: self.store.append(address, command))
 
     async def read(self, address: str, command: Read, /) -> Page:
         """Pass on, for fewer chunks than were asked for."""
         limit = self._scheduler.lot.randint(1, 3)
-        return await self._pass(lambda: self.store.read(address, command._replace(limit=limit)))
-
-    async def complete(self, address: str, command: Completion, /) -> Standing:
-        """Pass on."""
-        return await self._pass(lambda: self.store.complete(address, command))
-
-    async def release(self, address: str, command: Release, /) -> Standing:
-        """Pass on."""
-        return await self._pass(lambda: self.store.release(address, command))
+        return await super().read(address, command._replace(limit=limit))
 
     def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
         """Pass on, but for the rings that get lost."""
@@ -115,20 +85,21 @@ class TurnStore(Store):
             if not self._happens(self._weather.deaf):
                 ring()
 
-        stop = self.store.watch(address, heard)
+        stop = self.kept.watch(address, heard)
         ring()
         return stop
 
-    async def _pass(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def through(self, verb: str, send: Send) -> Any:
+        """Take turns, and perhaps get lost, there or back."""
         await Turn()
         if self._happens(self._weather.forgetful):
             self._lose()
         if self._happens(self._weather.lost):
-            raise StoreUnavailableError("the request was lost")
-        answer = await ask()
+            raise StoreUnavailableError(f"the request of {verb} was lost")
+        answer = await send()
         await Turn()
         if self._happens(self._weather.lost):
-            raise StoreUnavailableError("the reply was lost")
+            raise StoreUnavailableError(f"the reply to {verb} was lost")
         return answer
 
     def _happens(self, likely: float) -> bool:
@@ -136,9 +107,7 @@ class TurnStore(Store):
 
     def _lose(self) -> None:
         self._scheduler.clock.advance(0.001)  # or the next owner had the epoch of the last one
-        self.store._running.clear()
-        self.store._settled.clear()
-        self.store._appended = 0
+        self.lose_records()
 
 
 class Reading(NamedTuple):
@@ -172,11 +141,20 @@ class Scene:
         seed: What the lots are drawn from.
         weather: What may happen.
         parts: What is under test.
+        clock: Where time begins.
+        store: What keeps the records, by this clock; None for memory.
     """
 
-    def __init__(self, seed: int, weather: Weather, parts: Parts) -> None:
+    def __init__(
+        self,
+        seed: int,
+        weather: Weather,
+        parts: Parts,
+        clock: FakeClock | None = None,
+        store: Store | None = None,
+    ) -> None:
         self.lot = Random(seed)
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.scheduler = Scheduler(self.lot, self.clock)
         self.scheduler.before_time_passes = self._nobody_oversleeps
         self.weather = weather
@@ -186,7 +164,8 @@ class Scene:
         self.fates: dict[int, str] = {}
         self.gone: dict[int, float] = {}
         self._parts = parts
-        self._store = TurnStore(MemoryStore(clock=self.clock.milliseconds), self.scheduler, weather)
+        kept = store or MemoryStore(clock=self.clock.milliseconds)
+        self._store = TurnStore(kept, self.scheduler, weather)
         for _ in range(self.lot.randint(1, 2)):
             feeds = Feeds()
             for number in range(self.lot.randint(1, 3)):
@@ -252,13 +231,13 @@ class Scene:
         result = await recorder.close("test")
         ending = Ending(error=error) if error else Ending(result=result)
         try:
-            await engine.settle(execution, ending)
+            await frame.finish(engine.settle(execution, ending))
         finally:
             recorder.finish(error)
 
     async def _idle(self, frame: SteppedFrame) -> None:
         for _ in range(self.lot.randint(0, 4)):
-            await Turn()
+            await frame.give_way()
         if self.lot.random() < 0.3:
             await frame.bell().wait(self.lot.choice((0.01, 0.03, 1.0)))
 
@@ -284,9 +263,9 @@ class Scene:
             assert feed.length <= reader.number, f"a chunk slept through {self.scheduler.story}"
             assert feed.end is None, "an end slept through"
             if not (feed.live or self.weather.deaf or self.weather.lost or feed.over):
-                record = self._store.store._running.get(CALL.address)
-                assert record is not None, "an end in the store slept through"
-                assert record.record.length <= feed.length, "a chunk in the store slept through"
+                page = drive(self._store.kept.read(CALL.address, Read(feed.epoch)))
+                assert page.situation is Situation.RUNNING, "an end in the store slept through"
+                assert page.length <= feed.length, "a chunk in the store slept through"
 
     def _judge(self, came: Reading) -> None:
         # An owner whose claim was answered in vain never begins.
@@ -325,5 +304,4 @@ def _preempted(feed: type[Feed], scheduler: Scheduler) -> type[Feed]:
 
 
 def _opened(recorded: Recorded) -> None:
-    if recorded.kind is not Kind.SEQUENCE:
-        raise ResultUnavailableError("not kept")
+    raise ResultUnavailableError(f"it was {recorded.kind}")

@@ -86,6 +86,11 @@ class Actor:
         """Whether it can take a step."""
         return not (self.over or self._running) and (self.bell is None or self.bell.due)
 
+    @property
+    def wakes(self) -> float:
+        """When it goes on by itself, in seconds; infinity if it does not."""
+        return float("inf") if self.over or self.bell is None else self.bell.until
+
     def step(self) -> None:
         """Take it to its next suspension."""
         self._running = True
@@ -94,6 +99,9 @@ class Actor:
             self.bell = rest.bell if isinstance(rest, _Rest) else None
         except StopIteration:
             self.over = True
+        except BaseException:
+            self.over = True
+            raise
         finally:
             self._running = False
 
@@ -151,8 +159,7 @@ class Scheduler:
     def _turn(self) -> None:
         if not self._step():
             self.before_time_passes()
-            bells = [actor.bell.until for actor in self.actors if actor.bell and not actor.over]
-            wake = min(bells)
+            wake = min(actor.wakes for actor in self.actors)
             assert wake < float("inf"), "nobody will ever be woken"
             self.clock.advance(max(wake - self.clock(), 0.0) + 1e-6)
 

@@ -9,10 +9,10 @@ from idemkit.core.feeds import Feed
 from idemkit.core.reading import Reader
 from idemkit.core.recording import Recorder
 from idemkit.core.result import Result
-from idemkit.protocol import PAGE_CHUNKS, Page, Situation
+from idemkit.protocol import PAGE_CHUNKS, Page, Read, Situation
 from tests.interleavings.scenes import CALM, DEADLY, Parts, Scene, Weather
 
-SCENES = 500
+SCENES = 100
 
 
 class Silent(Feed):
@@ -59,25 +59,11 @@ class Rash(Reader):
         """Look once."""
         while True:
             end = self.feed.end
-            chunks = self.feed.after(self.number, PAGE_CHUNKS) or await self._behind_if_needed()
-            if chunks:
-                self.number += len(chunks)
-                self.waiting = False
-                return chunks
-            if end is not None:
-                return self._end(end.error)
-            if self._ended(self.feed.page):
-                return ()
+            chunks = self.feed.after(self.number, PAGE_CHUNKS)
+            if chunks or end is not None or self._ended(self.feed.page) or chunks is None:
+                return await super().next()
             self.waiting = True
             await self._wait()
-
-    async def _behind_if_needed(self) -> list[bytes]:
-        return await self._behind() if self.number < self.feed.dropped else []
-
-    def _end(self, error: BaseException | None) -> Sequence[bytes]:
-        if error is not None:
-            raise error
-        return ()
 
 
 class Late(Reader):
@@ -102,12 +88,8 @@ class Splicing(Reader):
     """A reader that takes chunks of whoever owns the call now."""
 
     async def _ask(self, after: int) -> Page:
-        self.feed.epoch, epoch = 0, self.feed.epoch
-        try:
-            page = await super()._ask(after)
-        finally:
-            self.feed.epoch = epoch
-        return page._replace(epoch=epoch)
+        page = await self._wiring.store.read(self._call.address, Read(0, after))
+        return page._replace(epoch=self.feed.epoch)
 
 
 class Careless(Recorder):
@@ -136,6 +118,13 @@ class Careless(Recorder):
 )
 def test_mutant_is_found(parts: Parts, weather: Weather) -> None:
     """Some order of things shows what is wrong."""
-    with pytest.raises(AssertionError):
-        for seed in range(SCENES):
-            Scene(seed, weather, parts).run()
+    assert [seed for seed in range(SCENES) if not survived(seed, weather, parts)]
+
+
+def survived(seed: int, weather: Weather, parts: Parts) -> bool:
+    """Say whether all that is promised was kept in one run."""
+    try:
+        Scene(seed, weather, parts).run()
+    except AssertionError:
+        return False
+    return True
