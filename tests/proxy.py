@@ -5,13 +5,40 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.servers import DEADLINE
+
+__all__ = ["Proxy", "proxy_to"]
+
+
+@dataclass
+class Losses:
+    """What is to be lost in one direction.
+
+    Args:
+        count: How many chunks of bytes are still to be lost.
+        containing: What a chunk that is lost contains.
+        cut: Whether a connection that has lost one is cut, instead of left open and silent.
+    """
+
+    count: int = 0
+    containing: bytes = b""
+    cut: bool = True
 
 
 class Proxy:
     """Stands between a client and the server at `port`, and does as it is told.
 
     What it is told holds until it is told otherwise; `drop_replies` and `drop_requests` count
-    chunks of bytes, which for small commands sent one by one are commands.
+    chunks of bytes, which for small commands sent one by one are commands. It outlives its server:
+    who comes while that is away is turned away.
+
+    Args:
+        port: Where the server is.
+
+    Attributes:
+        lost: How many chunks it has lost so far.
     """
 
     def __init__(self, port: int) -> None:
@@ -19,83 +46,100 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}"
-        self._drop = {"request": 0, "reply": 0}
-        self._cut_instead = False
-        self._containing = b""
+        self.lost = 0
+        self._losses = {"request": Losses(), "reply": Losses()}
         self._refusing = False
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self._cut_off: list[socket.socket] = []
+        self._ends: set[socket.socket] = set()
+        self._changed = threading.Condition()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def drop_requests(self, count: int, *, containing: bytes = b"") -> None:
         """Lose the next requests that contain some bytes, and cut their connections."""
-        self._cut_instead = True
-        self._containing = containing
-        self._drop["request"] = count
+        with self._changed:
+            self._losses["request"] = Losses(count, containing)
 
     def drop_replies(self, count: int, *, cut: bool = True) -> None:
         """Lose the next replies, and cut their connections unless told to leave them open."""
-        self._cut_instead = cut
-        self._containing = b""
-        self._drop["reply"] = count
+        with self._changed:
+            self._losses["reply"] = Losses(count, cut=cut)
 
     def cut(self) -> None:
         """Cut every connection that is open now."""
-        with self._lock:
-            cutting, self._cut_off = self._sockets, self._cut_off + self._sockets
-            self._sockets = []
-        for end in cutting:
-            _shut(end)
+        with self._changed:
+            for end in self._ends:
+                _shut(end)
 
     def refuse(self, refusing: bool) -> None:
         """Cut every connection and let none through, or let them through again."""
-        self._refusing = refusing
+        with self._changed:
+            self._refusing = refusing
         self.cut()
 
     def close(self) -> None:
-        """Cut everything and accept nothing more."""
+        """Cut everything, accept nothing more, and return when all connections are over."""
         _shut(self._listener)
         self._listener.close()
-        self.cut()
-        for end in self._cut_off:
-            end.close()
+        self.refuse(True)
+        with self._changed:
+            assert self._changed.wait_for(lambda: not self._ends, DEADLINE)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                self._join(client)
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _join(self, client: socket.socket) -> None:
-        if self._refusing:
-            client.close()
-            return
-        server = socket.create_connection(("127.0.0.1", self._target))
-        with self._lock:
-            self._sockets += [client, server]
-        for source, target, kind in ((client, server, "request"), (server, client, "reply")):
-            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._pump, args=(source, target, kind), daemon=True).start()
+    def _serve(self, client: socket.socket) -> None:
+        with (
+            contextlib.suppress(OSError),
+            client,
+            self._open(client),
+            socket.create_connection(("127.0.0.1", self._target)) as server,
+            self._open(server),
+        ):
+            replies = threading.Thread(
+                target=self._pump, args=("reply", server, client), daemon=True
+            )
+            replies.start()
+            self._pump("request", client, server)
+            replies.join()
 
-    def _pump(self, source: socket.socket, target: socket.socket, kind: str) -> None:
+    @contextmanager
+    def _open(self, end: socket.socket) -> Iterator[None]:
+        with self._changed:
+            if self._refusing:
+                raise ConnectionRefusedError
+            self._ends.add(end)
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._ends.remove(end)
+                self._changed.notify_all()
+
+    def _pump(self, kind: str, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(1 << 16):
-                if self._passes(kind, chunk):
-                    target.sendall(chunk)
-                elif self._cut_instead:
+                if not self._deliver(kind, chunk, source, target):
                     break
-        # Not closed: the pump of the other direction may be about to read from them, and must not
-        # come upon a new connection that was given the same file number.
+        # Both, so that the other direction ends too; only then are they closed.
         _shut(source)
         _shut(target)
 
-    def _passes(self, kind: str, chunk: bytes) -> bool:
-        with self._lock:
-            if self._drop[kind] == 0 or self._containing not in chunk:
-                return True
-            self._drop[kind] -= 1
-            return False
+    def _deliver(
+        self, kind: str, chunk: bytes, source: socket.socket, target: socket.socket
+    ) -> bool:
+        """Pass a chunk on, or lose it; return whether its connection goes on."""
+        del source
+        with self._changed:
+            losses = self._losses[kind]
+            losing = losses.count > 0 and losses.containing in chunk
+            losses.count -= losing
+            self.lost += losing
+        if not losing:
+            target.sendall(chunk)
+        return not (losing and losses.cut)
 
 
 def _shut(end: socket.socket) -> None:
@@ -106,8 +150,5 @@ def _shut(end: socket.socket) -> None:
 @contextmanager
 def proxy_to(port: int) -> Iterator[Proxy]:
     """Run a proxy for as long as the block lasts."""
-    proxy = Proxy(port)
-    try:
+    with contextlib.closing(Proxy(port)) as proxy:
         yield proxy
-    finally:
-        proxy.close()

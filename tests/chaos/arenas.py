@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import TypeAlias
 from tests.chaos.crew import Crew
 from tests.chaos.events import Scribe
 from tests.chaos.leash import LEASHED
-from tests.proxy import Proxy
+from tests.proxy import Proxy, proxy_to
 from tests.servers import Server, binaries
 
 __all__ = ["STORES", "Arena", "Attack", "arena"]
@@ -67,58 +66,20 @@ class Arena:
         time.sleep(self._rng.choice((0.05, 0.05, 0.3, 0.3, 1.6)))
 
 
-class Gate(Proxy):
-    """A proxy that stays open while its server is away, and keeps no connection that is over."""
-
-    def __init__(self, port: int) -> None:
-        self._half_over: set[frozenset[socket.socket]] = set()
-        super().__init__(port)
-
-    def _join(self, client: socket.socket) -> None:
-        try:
-            super()._join(client)
-        except OSError:
-            client.close()
-
-    def _pump(self, source: socket.socket, target: socket.socket, kind: str) -> None:
-        super()._pump(source, target, kind)
-        ends = frozenset({source, target})
-        with self._lock:
-            if ends not in self._half_over:
-                self._half_over.add(ends)
-                return
-            self._half_over.remove(ends)
-            self._sockets = [end for end in self._sockets if end not in ends]
-            self._cut_off = [end for end in self._cut_off if end not in ends]
-        for end in ends:
-            end.close()
-
-    def let_replies_through(self) -> int:
-        """Lose no more replies; return how many were still to be lost.
-
-        A connection that has lost one must not go on: TCP loses nothing in the middle.
-        """
-        self.refuse(True)
-        left = self._drop["reply"]
-        self.drop_replies(0)
-        self.refuse(False)
-        return left
-
-
 class Far(Arena):
     """A server that keeps everything, behind a proxy that does not.
 
     Args:
         server: The server.
-        gate: The proxy before it.
+        proxy: Stands before it.
         scribe: Writes down what is done to it.
         rng: Draws how it is done.
     """
 
-    def __init__(self, server: Server, gate: Gate, scribe: Scribe, rng: random.Random) -> None:
-        super().__init__(gate.url, scribe, rng)
+    def __init__(self, server: Server, proxy: Proxy, scribe: Scribe, rng: random.Random) -> None:
+        super().__init__(proxy.url, scribe, rng)
         self._server = server
-        self._gate = gate
+        self._proxy = proxy
 
     def attacks(self) -> Mapping[Attack, float]:
         """Return what can be done to workers, to the server, and on the way to it."""
@@ -135,24 +96,27 @@ class Far(Arena):
 
     def drop(self, _crew: Crew) -> None:
         """Lose replies for a while, with their connections or without."""
-        many = 1 << 30
+        before = self._proxy.lost
         with self._outage("replies lost"):
-            self._gate.drop_replies(many, cut=self._rng.random() < 0.5)
+            self._proxy.drop_replies(1 << 30, cut=self._rng.random() < 0.5)
             self._last()
-            lost = many - self._gate.let_replies_through()
-        self._scribe.note("lost", count=lost)
+            # A connection that has lost one must not go on: TCP loses nothing in the middle.
+            self._proxy.refuse(True)
+            self._proxy.drop_replies(0)
+            self._proxy.refuse(False)
+        self._scribe.note("lost", count=self._proxy.lost - before)
 
     def cut(self, _crew: Crew) -> None:
         """Cut every connection."""
         with self._outage("connections cut"):
-            self._gate.cut()
+            self._proxy.cut()
 
     def refuse(self, _crew: Crew) -> None:
         """Let nobody through for a while."""
         with self._outage("connections refused"):
-            self._gate.refuse(True)
+            self._proxy.refuse(True)
             self._last()
-            self._gate.refuse(False)
+            self._proxy.refuse(False)
 
     def flush(self, _crew: Crew) -> None:
         """Lose everything."""
@@ -226,6 +190,5 @@ def _far(kind: str, folder: Path, scribe: Scribe, rng: random.Random) -> Iterato
         server = LeashedServer(binaries()[kind], folder, *DURABLE)
         stack.callback(server.stop)
         server.start()
-        gate = Gate(server.port)
-        stack.callback(gate.close)
-        yield Far(server, gate, scribe, rng)
+        proxy = stack.enter_context(proxy_to(server.port))
+        yield Far(server, proxy, scribe, rng)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.arenas import Arena, Gate, arena
+from tests.chaos.arenas import Arena, arena
 from tests.chaos.crew import Crew
 from tests.chaos.events import Scribe, read
 from tests.chaos.history import History
 from tests.chaos.judge import violations
 from tests.chaos.worker import LEASE, Settings
+from tests.proxy import proxy_to
 from tests.servers import binaries, free_port, wait_until
 
 SERVERS = sorted(binaries())
@@ -63,23 +64,23 @@ def test_server_forgets_nothing_when_it_is_restarted(
         assert b"v" == server.do("GET", "k")
 
 
-def test_gate_outlives_its_server() -> None:
+def test_proxy_outlives_its_server() -> None:
     """Who comes while the server is away is turned away, and so is the next."""
-    gate = Gate(free_port())
-    for _ in range(2):
-        with socket.create_connection(("127.0.0.1", gate.port), 20) as client:
-            assert b"" == client.recv(1)
-    gate.close()
+    with proxy_to(free_port()) as proxy:
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", proxy.port), 20) as client:
+                assert b"" == client.recv(1)
 
 
-def test_gate_keeps_no_connection_that_is_over() -> None:
-    """When both sides have ended, the gate has nothing left of them."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        gate = Gate(listener.getsockname()[1])
-        client = socket.create_connection(("127.0.0.1", gate.port), 20)
+def test_proxy_keeps_no_connection_that_is_over() -> None:
+    """When both sides have ended, the proxy has nothing left of them."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        proxy_to(listener.getsockname()[1]) as proxy,
+    ):
+        client = socket.create_connection(("127.0.0.1", proxy.port), 20)
         server, _ = listener.accept()
-        wait_until(lambda: gate._sockets)
+        wait_until(lambda: len(proxy._ends) == 2)
         client.close()
         server.close()
-        wait_until(lambda: not gate._sockets)
-        gate.close()
+        wait_until(lambda: not proxy._ends)

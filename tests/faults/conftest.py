@@ -4,7 +4,7 @@ import asyncio
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +13,25 @@ import pytest
 from idemkit import Idempotency
 from idemkit.core.colour import drive
 from idemkit.protocol import Release
-from idemkit.stores.memory import MemoryStore
 from idemkit.stores.redis import RedisStore
 from idemkit.stores.sqlite import SQLiteStore
+from idemkit.testing import FakeClock
 from idemkit.testing.faults import DIED
 from tests.faults.bodies import Make, charge
 from tests.faults.children import child
 from tests.faults.scene import LEASE, Far, OnDisk, Scene, Served, address_of
 from tests.faults.sweep import Shop
 from tests.faults.sweep_cases import WRECKS
-from tests.gauntlet.places import StoreClock
+from tests.gauntlet.fixtures import clock, server, server_of
+from tests.gauntlet.scene import NOW, in_memory
 from tests.proxy import Proxy, proxy_to
-from tests.servers import Server, binaries, running
+from tests.servers import Server, binaries
+
+__all__ = ["clock", "server", "server_of"]
 
 FAR = ["sqlite", *sorted(binaries())]
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def server_of() -> Iterator[Callable[[str], Server]]:
-    """Return a server of a kind, started when it is first asked for."""
-    with ExitStack() as servers:
-        yield functools.cache(lambda kind: servers.enter_context(running(binaries()[kind])))
-
-
-@pytest.fixture(params=sorted(binaries()))
-def server(request: pytest.FixtureRequest, server_of: Callable[[str], Server]) -> Server:
-    """Return each kind of server."""
-    return server_of(request.param)
 
 
 @pytest.fixture
@@ -51,13 +41,7 @@ def prefix() -> str:
 
 
 @pytest.fixture
-def clock() -> StoreClock:
-    """Return the clock of the stores."""
-    return StoreClock()
-
-
-@pytest.fixture
-def served(server: Server, clock: StoreClock, prefix: str) -> Iterator[Served]:
+def served(server: Server, clock: FakeClock, prefix: str) -> Iterator[Served]:
     """Return a scene on each kind of server."""
     with closing(on_server(server, clock, prefix)) as scene:
         yield scene
@@ -71,7 +55,7 @@ def served_live(server: Server, prefix: str) -> Iterator[Served]:
 
 
 @pytest.fixture
-def on_disk(tmp_path: Path, clock: StoreClock) -> Iterator[OnDisk]:
+def on_disk(tmp_path: Path, clock: FakeClock) -> Iterator[OnDisk]:
     """Return a scene on a file."""
     with closing(in_file(tmp_path, clock)) as scene:
         yield scene
@@ -87,10 +71,10 @@ def on_disk_live(tmp_path: Path) -> Iterator[OnDisk]:
 @pytest.fixture
 def far_on(
     server_of: Callable[[str], Server], tmp_path: Path, prefix: str
-) -> Callable[[str, StoreClock | None], Far]:
+) -> Callable[[str, FakeClock | None], Far]:
     """Return what makes a scene of a kind, by default on the store's own clock."""
 
-    def make(kind: str, clock: StoreClock | None) -> Far:
+    def make(kind: str, clock: FakeClock | None) -> Far:
         if kind == "sqlite":
             return in_file(tmp_path, clock)
         return on_server(server_of(kind), clock, prefix)
@@ -105,7 +89,7 @@ def wrecked(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Far]:
     """Return a scene on which processes have died everywhere, when their leases are over."""
-    clock = StoreClock()
+    clock = FakeClock(NOW)
     if request.param == "sqlite":
         scene: Far = in_file(tmp_path_factory.mktemp("wrecked"), clock)
     else:
@@ -121,7 +105,9 @@ def wreck_everything(scene: Far) -> None:
     work = Shop(scene.application(), "sync", scene.affect).call()
     awaited = [wreck.order for wreck in WRECKS if wreck.case.point == "before_wait"]
     grants = {address_of(work, order): scene.vanish(work, order) for order in awaited}
-    with child("die_everywhere", deadline=60, **scene.stage(now=scene.clock())) as dying:
+    with child(
+        "die_everywhere", deadline=60, **scene.stage(now=scene.clock.milliseconds())
+    ) as dying:
         assert {"codes": [DIED]} == dying.hear()
     for address, held in grants.items():
         drive(scene.store.release(address, Release(held, "failed")))
@@ -130,8 +116,8 @@ def wreck_everything(scene: Far) -> None:
 @pytest.fixture(params=FAR)
 def far(
     request: pytest.FixtureRequest,
-    far_on: Callable[[str, StoreClock | None], Far],
-    clock: StoreClock,
+    far_on: Callable[[str, FakeClock | None], Far],
+    clock: FakeClock,
 ) -> Iterator[Far]:
     """Return a scene on a file, and on each kind of server."""
     with closing(far_on(request.param, clock)) as scene:
@@ -140,7 +126,7 @@ def far(
 
 @pytest.fixture(params=FAR)
 def live(
-    request: pytest.FixtureRequest, far_on: Callable[[str, StoreClock | None], Far]
+    request: pytest.FixtureRequest, far_on: Callable[[str, FakeClock | None], Far]
 ) -> Iterator[Far]:
     """Return a scene on a file, and on each kind of server, on the store's own clock."""
     with closing(far_on(request.param, None)) as scene:
@@ -150,32 +136,31 @@ def live(
 @pytest.fixture(params=["memory", *FAR])
 def scene(
     request: pytest.FixtureRequest,
-    far_on: Callable[[str, StoreClock | None], Far],
-    clock: StoreClock,
+    far_on: Callable[[str, FakeClock | None], Far],
+    clock: FakeClock,
 ) -> Iterator[Scene]:
     """Return a scene in memory, on a file, and on each kind of server."""
-    if request.param == "memory":
-        shared = MemoryStore(clock=clock)
-        scene = Scene(lambda: shared, clock)
-    else:
-        scene = far_on(request.param, clock)
+    scene = in_memory(clock) if request.param == "memory" else far_on(request.param, clock)
     with closing(scene):
         yield scene
 
 
-def on_server(server: Server, clock: StoreClock | None, prefix: str) -> Served:
+def on_server(server: Server, clock: FakeClock | None, prefix: str) -> Served:
     """Return a scene on a server, by default on the server's own clock."""
-
-    def store() -> RedisStore:
-        return RedisStore(server.url, prefix=prefix, clock=clock)
-
-    return Served(store, clock or StoreClock(), server=server, prefix=prefix)
+    store = functools.partial(RedisStore, server.url, prefix=prefix, clock=reading(clock))
+    return Served(store, clock or FakeClock(), server=server, prefix=prefix)
 
 
-def in_file(folder: Path, clock: StoreClock | None) -> OnDisk:
+def in_file(folder: Path, clock: FakeClock | None) -> OnDisk:
     """Return a scene on a file, by default on the host's clock."""
     path = folder / "records.db"
-    return OnDisk(lambda: SQLiteStore(path, clock=clock), clock or StoreClock(), path=path)
+    store = functools.partial(SQLiteStore, path, clock=reading(clock))
+    return OnDisk(store, clock or FakeClock(), path=path)
+
+
+def reading(clock: FakeClock | None) -> Callable[[], int] | None:
+    """Return how a store reads a clock, if it gets one."""
+    return None if clock is None else clock.milliseconds
 
 
 @pytest.fixture

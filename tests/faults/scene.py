@@ -1,118 +1,20 @@
-"""Where a scenario plays: a store on a clock of its own, and applications that share it."""
+"""Scenes that other processes can play on: a server, and a file."""
 
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from idemkit import Idempotency
-from idemkit.core.colour import drive
-from idemkit.protocol import Claim, Grant, Record, Terms
 from idemkit.stores import Store
-from idemkit.stores.base import Caller
-from tests.commands import grant
+from idemkit.testing import FakeClock
 from tests.faults.child import append, effects_file
 from tests.faults.children import Child
-from tests.gauntlet.disturbances import Disturbed, Plan
-from tests.gauntlet.places import StoreClock
+from tests.gauntlet.scene import LEASE, Scene, address_of
 from tests.servers import Server
 
-__all__ = ["Far", "OnDisk", "Scene", "Served", "Wake", "address_of"]
-
-LEASE = 30.0
-
-
-class Wake(Plan):
-    """A plan that also rings the doorbells of its application, too early and too often."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rings: list[Callable[[], None]] = []
-
-    def listening(self) -> None:
-        """Return once the waiter has heard that it is listening, and has asked again."""
-        self.until("watch", 1)
-        self.until("claim", 2)
-
-    def again(self) -> None:
-        """Ring, and return once the waiter has asked again."""
-        asked = self.uses["claim"]
-        for ring in self.rings:
-            ring()
-        self.until("claim", asked + 1)
-
-
-class Overheard(Disturbed):
-    """A disturbed store that tells its plan who listens.
-
-    Args:
-        store: The store behind.
-        plan: What goes wrong.
-    """
-
-    def __init__(self, store: Store, plan: Plan) -> None:
-        super().__init__(store, plan)
-        self._behind, self._told = store, plan
-
-    def face(self, caller: Caller, /) -> Store:
-        """Return a face that tells the same plan."""
-        return Overheard(self._behind.face(caller), self._told)
-
-    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
-        """Pass on, and let the plan have the bell."""
-        if isinstance(self._told, Wake):
-            self._told.rings.append(ring)
-        return super().watch(address, ring)
-
-    async def forget(self, address: str, tombstone: int, /) -> bool:
-        """Pass on."""
-        return await self._behind.forget(address, tombstone)
-
-
-class Scene:
-    """A store, its clock, and applications that share nothing but these.
-
-    Args:
-        store: Returns the store as one more application opens it.
-        clock: The store's clock.
-    """
-
-    def __init__(self, store: Callable[[], Store], clock: StoreClock) -> None:
-        self.clock = clock
-        self.store = store().face("sync")
-        self._open = store
-        self._applications: list[Idempotency] = []
-
-    def application(self, plan: Plan | None = None, **settings: Any) -> Idempotency:
-        """Return the guard of one more application, as if in a process of its own.
-
-        Args:
-            plan: What goes wrong between this application and the store.
-            settings: Defaults of its operations.
-        """
-        store = self._open() if plan is None else Overheard(self._open(), plan)
-        self._applications.append(Idempotency(store, **settings))
-        return self._applications[-1]
-
-    def vanish(self, work: Any, *args: Any, token: bytes = b"vanished", **terms: Any) -> Grant:
-        """Claim a call for an owner of whom nobody hears again, and return what it held."""
-        command = Claim(token, b"", replace(Terms(lease=round(LEASE * 1000)), **terms))
-        return grant(command, drive(self.store.claim(address_of(work, *args), command)))
-
-    def record(self, work: Any, *args: Any) -> Record:
-        """Return the record of a call as it stands."""
-        found = drive(self.store.peek(address_of(work, *args)))
-        assert found is not None
-        return found[0]
-
-    def close(self) -> None:
-        """Close what the scene holds open."""
-        for application in self._applications:
-            application.close()
-        drive(self.store.close())
+__all__ = ["LEASE", "Far", "OnDisk", "Scene", "Served", "address_of"]
 
 
 class Far(Scene, ABC):
@@ -150,7 +52,7 @@ class Served(Far):
     """
 
     def __init__(
-        self, store: Callable[[], Store], clock: StoreClock, *, server: Server, prefix: str
+        self, store: Callable[[], Store], clock: FakeClock, *, server: Server, prefix: str
     ) -> None:
         super().__init__(store, clock)
         self.server = server
@@ -187,7 +89,7 @@ class OnDisk(Far):
         path: Of the file.
     """
 
-    def __init__(self, store: Callable[[], Store], clock: StoreClock, *, path: Path) -> None:
+    def __init__(self, store: Callable[[], Store], clock: FakeClock, *, path: Path) -> None:
         super().__init__(store, clock)
         self.path = path
         effects_file(path).touch()
@@ -221,8 +123,3 @@ class OnDisk(Far):
     def effects(self) -> list[str]:
         """Read what is written down there."""
         return effects_file(self.path).read_text(encoding="utf-8").splitlines()
-
-
-def address_of(work: Any, *args: Any) -> str:
-    """Return where the record of a call is kept: its key's digest."""
-    return str(work.key(*args)).rpartition(":")[2]

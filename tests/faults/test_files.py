@@ -11,7 +11,7 @@ from tests.faults.bodies import Make, Runs, charge, noting, stopping
 from tests.faults.children import Child, child
 from tests.faults.scene import OnDisk
 from tests.gauntlet.crowds import Caller, Pause
-from tests.gauntlet.disturbances import Plan
+from tests.gauntlet.moments import beaten
 from tests.servers import wait_until
 from tests.stores.sqlite_files import Naps
 
@@ -113,29 +113,20 @@ def test_26_lasting_lock_at_completion_costs_no_value(
     assert ("recovered", [2]) == (again.kind, runs.attempts)
 
 
-class Asked(Plan):
-    """A plan that counts what was asked for, whatever came of it."""
-
-    def request(self, verb: str) -> None:
-        """Count it."""
-        super().request(verb)
-        self.used(f"{verb} asked")
-
-
 @pytest.mark.slow
 def test_26_lock_during_the_run_is_outlived(on_disk_live: OnDisk, other: Child) -> None:
     """Beats that fail for a while are sent again, and the lease goes on."""
-    plan = Asked()
+    store = on_disk_live.faulty()
 
     def body(amount: int) -> str:
         before = on_disk_live.record(work, amount).lease_until
         switch(other)
-        plan.until("beat asked", 2)  # so the first one has failed
+        store.until("beat", 2)  # so the first one has failed
         switch(other)
         wait_until(lambda: on_disk_live.record(work, amount).lease_until > before)
         return f"paid {amount}"
 
-    work = charge(on_disk_live.application(plan, lease=1), body)
+    work = charge(on_disk_live.application(store, lease=1), body)
     assert work.outcome(7).recorded
 
 
@@ -147,7 +138,7 @@ def fill(store: SQLiteStore) -> None:
 @pytest.fixture
 def filling(on_disk: OnDisk) -> tuple[Idempotency, Callable[[], None]]:
     """Return an application, and what lets its disk run full."""
-    store = SQLiteStore(on_disk.path, clock=on_disk.clock)
+    store = SQLiteStore(on_disk.path, clock=on_disk.clock.milliseconds)
     return Idempotency(store, lease=1), lambda: fill(store)
 
 
@@ -230,12 +221,12 @@ def test_28_owner_whose_file_was_deleted_is_fenced(on_disk: OnDisk) -> None:
 @pytest.mark.slow
 def test_27_deleted_file_is_healed_by_the_next_beat(on_disk: OnDisk) -> None:
     """Later duplicates wait as before."""
-    plan = Plan()
-    work = charge(on_disk.application(plan, lease=1), stopping(pause := Pause()))
+    store = on_disk.faulty()
+    work = charge(on_disk.application(store, lease=1), stopping(pause := Pause()))
     owner = Caller(lambda: work.outcome(7))
     pause.reached()
     delete(on_disk)
-    plan.until("beat", plan.uses["beat"] + 2)  # one may have been under way at the loss
+    beaten(store)
     duplicate = charge(on_disk.application(on_duplicate="reject"), noting(Runs()))
     with pytest.raises(InProgressError):
         duplicate(7)

@@ -22,13 +22,13 @@ from idemkit import (
 )
 from idemkit.core.colour import drive
 from idemkit.protocol import Kind
+from idemkit.testing.faults import preceded_by
 from tests.commands import completion
 from tests.faults.bodies import Runs, charge, noting, stopping
 from tests.faults.children import child
-from tests.faults.scene import LEASE, Far, Scene, Served, Wake, address_of
+from tests.faults.scene import LEASE, Far, Scene, Served, address_of
 from tests.gauntlet.crowds import DEADLINE, Caller, Pause, at_once
-from tests.gauntlet.disturbances import Plan
-from tests.gauntlet.places import StoreClock
+from tests.gauntlet.moments import listening
 
 CROWD = 64
 
@@ -220,7 +220,7 @@ def test_41_real_body_that_kills_its_process(far: Far) -> None:
     """Processes that really die count as well."""
     work = charge(far.application(max_attempts=2), noting(Runs()))
     for _ in range(2):
-        with child("die_after_claim", **far.stage(now=far.clock())) as dying:
+        with child("die_after_claim", **far.stage(now=far.clock.milliseconds())) as dying:
             assert 9 == dying.ended()
         far.clock.advance(LEASE)
     with pytest.raises(PoisonedError, match="2 attempts"):
@@ -283,34 +283,16 @@ def test_44_exception_with_required_arguments(scene: Scene) -> None:
     )
 
 
-class Late(Wake):
-    """A plan that lets the outcome expire just before its waiter asks for it.
-
-    Args:
-        clock: The store's clock.
-    """
-
-    def __init__(self, clock: StoreClock) -> None:
-        super().__init__()
-        self._clock = clock
-        self.late_by = 0.0
-
-    def request(self, verb: str) -> None:
-        """Be late."""
-        super().request(verb)
-        self._clock.advance(self.late_by)
-
-
 def test_45_ttl_that_ends_before_a_waiter_reads(scene: Scene) -> None:
     """A waiter that finds the outcome expired claims and runs, as any new caller would."""
-    pause, late, runs = Pause(), Late(scene.clock), Runs()
+    pause, store, runs = Pause(), scene.faulty(), Runs()
     work = charge(scene.application(), stopping(pause, "expired"), ttl=60)
     owner = Caller(lambda: work(7))
     pause.reached()
-    waiting = charge(scene.application(late), noting(runs, "fresh"))
+    waiting = charge(scene.application(store), noting(runs, "fresh"))
     waiter = Caller(lambda: waiting.outcome(7))
-    late.listening()
-    late.late_by = 60
+    listening(store)
+    store.suffer("claim", preceded_by(functools.partial(scene.clock.advance, 60)))
     pause.end()
     outcome = waiter.result()
     assert ("expired", "fresh", "executed", [1]) == (
@@ -474,8 +456,8 @@ def test_50_nested_calls_do_not_deadlock(scene: Scene) -> None:
 
 def test_51_operations_in_one_store_keep_their_results(scene: Scene) -> None:
     """Two operations, called by many threads at once, never see each other's results."""
-    plan = Plan()
-    idem = scene.application(plan)
+    store = scene.faulty()
+    idem = scene.application(store)
     double = idem.idempotent(name="double")(lambda number: ("double", number))
     square = idem.idempotent(name="square")(lambda number: ("square", number))
 
@@ -484,4 +466,4 @@ def test_51_operations_in_one_store_keep_their_results(scene: Scene) -> None:
         return [work(shared) == (name, shared) for shared in range(4) for work, name in order]
 
     came = at_once(32, mixed)
-    assert ([[True] * 8] * 32, 8) == (came, plan.uses["complete"])
+    assert ([[True] * 8] * 32, 8) == (came, store.sent.count("complete"))

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -14,10 +15,9 @@ from idemkit.stores.redis import RedisStore
 from idemkit.stores.redis.wire import BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE, STEP
 from tests.commands import completion
 from tests.faults.bodies import Make, Runs, charge, noting, stopping
-from tests.faults.refusals import ALWAYS, Refuser, refuser_before
+from tests.faults.refusals import ALWAYS, Refuser
 from tests.faults.scene import LEASE, Scene, Served, address_of
 from tests.gauntlet.crowds import Caller, Pause
-from tests.gauntlet.disturbances import Plan
 from tests.proxy import Proxy
 from tests.servers import wait_until
 
@@ -41,7 +41,7 @@ def refuser(served_live: Served) -> Iterator[Refuser]:
     """Stand between stores and a server that knows all scripts, to refuse them."""
     for script in (BEAT, CLAIM, COMPLETE, FORGET, PEEK, RELEASE, STEP):
         served_live.server.do("SCRIPT", "LOAD", script.source)
-    with refuser_before(served_live.server.port) as refuser:
+    with closing(Refuser(served_live.server.port)) as refuser:
         yield refuser
 
 
@@ -169,7 +169,7 @@ def test_22_cancelled_call_leaves_its_reply_behind(served: Served) -> None:
 
 def test_23_script_flush_is_transparent(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     """A server that forgets all scripts before each verb is told them again."""
-    plan, runs = Plan(), Runs()
+    store, runs = served.faulty(), Runs()
 
     def forget_scripts() -> None:
         served.server.do("SCRIPT", "FLUSH")
@@ -178,13 +178,13 @@ def test_23_script_flush_is_transparent(served: Served, caplog: pytest.LogCaptur
         runs.note()
         if runs.attempts == [1]:
             forget_scripts()
-            plan.until("beat", 1)
+            store.until("beat", ended=True)
             forget_scripts()
             raise ConnectionError(amount)
         forget_scripts()
         return "paid"
 
-    work = charge(served.application(plan, lease=1), body)
+    work = charge(served.application(store, lease=1), body)
     forget_scripts()
     with pytest.raises(ConnectionError):
         work(7)

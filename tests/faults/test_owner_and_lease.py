@@ -15,12 +15,13 @@ from idemkit.core.colour import drive
 from idemkit.core.lease import Keeper, keeper
 from idemkit.protocol import Beat, Standing
 from idemkit.stores.memory import MemoryStore
+from idemkit.testing.faults import preceded_by
 from tests.commands import beat, claim, grant
 from tests.faults.bodies import Runs, charge, noting, stopping
 from tests.faults.children import child
-from tests.faults.scene import LEASE, Far, Scene, Served, Wake
+from tests.faults.scene import LEASE, Far, Scene, Served
 from tests.gauntlet.crowds import Caller, Pause
-from tests.gauntlet.disturbances import Plan
+from tests.gauntlet.moments import asked_again, beaten, listening
 from tests.servers import wait_until
 
 TICK = 0.001
@@ -28,23 +29,23 @@ TICK = 0.001
 
 def crash(far: Far, scenario: str) -> None:
     """Let a process play a scenario in which it dies."""
-    with child(scenario, **far.stage(now=far.clock())) as dying:
+    with child(scenario, **far.stage(now=far.clock.milliseconds())) as dying:
         assert 9 == dying.ended()
 
 
 def test_01_crash_after_claim_waiter_takes_over_at_lease_end_not_before(scene: Scene) -> None:
     """A waiter woken a tick before the lease ends waits on; at its end it is attempt 2."""
-    runs, wake = Runs(), Wake()
-    work = charge(scene.application(wake), noting(runs))
+    runs, store = Runs(), scene.faulty()
+    work = charge(scene.application(store), noting(runs))
     scene.vanish(work, 7)
     waiter = Caller(lambda: work.outcome(7))
-    wake.listening()
+    listening(store)
     scene.clock.advance(LEASE - TICK)
-    wake.again()
+    asked_again(store)
     scene.clock.advance(TICK)
-    wake.again()
+    asked_again(store)
     outcome = waiter.result()
-    assert ("paid", "recovered", [2], [scene.clock()]) == (
+    assert ("paid", "recovered", [2], [scene.clock.milliseconds()]) == (
         outcome.value,
         outcome.kind,
         runs.attempts,
@@ -54,15 +55,15 @@ def test_01_crash_after_claim_waiter_takes_over_at_lease_end_not_before(scene: S
 
 def test_01_crash_after_claim_leaves_the_call_in_doubt(scene: Scene) -> None:
     """Who said `on_abandoned="raise"` waits until the lease ends too, and then runs nothing."""
-    runs, wake = Runs(), Wake()
-    work = charge(scene.application(wake), noting(runs), on_abandoned="raise")
+    runs, store = Runs(), scene.faulty()
+    work = charge(scene.application(store), noting(runs), on_abandoned="raise")
     scene.vanish(work, 7)
     waiter = Caller(lambda: work(7))
-    wake.listening()
+    listening(store)
     scene.clock.advance(LEASE - TICK)
-    wake.again()
+    asked_again(store)
     scene.clock.advance(TICK)
-    wake.again()
+    asked_again(store)
     with pytest.raises(InDoubtError, match=r"vanished 0\.0 s ago"):
         waiter.result()
     assert [] == runs.attempts
@@ -81,12 +82,12 @@ def test_01_real_crash_after_claim(far: Far) -> None:
 def test_01_killed_owner_is_replaced_at_lease_end_not_before(live: Far) -> None:
     """After SIGKILL a waiter that sleeps takes over within a tenth of the lease's end."""
     runs = Runs()
-    plan = Wake()
+    store = live.faulty()
     with child("hold", **live.stage(lease=1)) as owner:
         owner.hear()
-        work = charge(live.application(plan), noting(runs), lease=1)
+        work = charge(live.application(store), noting(runs), lease=1)
         waiter = Caller(lambda: work(7))
-        plan.listening()
+        listening(store)
         owner.kill()
     lease_until = live.record(work, 7).lease_until
     waiter.result()
@@ -168,8 +169,8 @@ def test_06_stopped_process_is_fenced(live: Far) -> None:
 
 def test_07_late_owner_waits_for_the_one_that_runs(scene: Scene) -> None:
     """An owner that finds another running waits for it, and hands its outcome out."""
-    first, second, wake = Pause(), Pause(), Wake()
-    late = charge(scene.application(wake), stopping(first, "late"))
+    first, second, store = Pause(), Pause(), scene.faulty()
+    late = charge(scene.application(store), stopping(first, "late"))
     owner = Caller(lambda: late(7))
     first.reached()
     scene.clock.advance(LEASE + TICK)
@@ -177,8 +178,8 @@ def test_07_late_owner_waits_for_the_one_that_runs(scene: Scene) -> None:
     winner = Caller(lambda: work(7))
     second.reached()
     first.end()
-    wake.until("watch", 1)
-    wake.again()
+    store.until("watch", ended=True)
+    asked_again(store)
     second.end()
     assert ("won", "won") == (winner.result(), owner.result())
 
@@ -187,7 +188,7 @@ def test_07_late_owner_waits_for_the_one_that_runs(scene: Scene) -> None:
 @pytest.mark.parametrize("colour", ["blocked event loop", "thread"])
 def test_08_blocked_body_of_three_leases_runs_once(scene: Scene, colour: str) -> None:
     """Beats do not need the caller's thread or its event loop: nobody gets to take over."""
-    pause, plan, runs = Pause(), Plan(), Runs()
+    pause, store, runs = Pause(), scene.faulty(), Runs()
 
     def block(amount: int) -> str:
         runs.note()
@@ -197,7 +198,7 @@ def test_08_blocked_body_of_three_leases_runs_once(scene: Scene, colour: str) ->
     async def block_loop(amount: int) -> str:
         return block(amount)
 
-    idem = scene.application(plan, lease=1)
+    idem = scene.application(store, lease=1)
     by_thread, by_loop = charge(idem, block), charge(idem, block_loop)
     calls = {"thread": lambda: by_thread(7), "blocked event loop": lambda: asyncio.run(by_loop(7))}
     owner = Caller(calls[colour])
@@ -205,7 +206,7 @@ def test_08_blocked_body_of_three_leases_runs_once(scene: Scene, colour: str) ->
     elsewhere = charge(scene.application(), noting(runs), lease=1, on_duplicate="reject")
     for _ in range(4):
         scene.clock.advance(0.8)
-        plan.until("beat", plan.uses["beat"] + 2)  # one may have been under way when time passed
+        beaten(store)
         with pytest.raises(InProgressError):
             elsewhere(7)
     pause.end()
@@ -227,33 +228,25 @@ def test_09_interpreter_lock_held_past_the_lease(live: Far) -> None:
     )
 
 
-class FatalBeats(Plan):
-    """A plan whose next beat kills the thread that sends it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.victim: threading.Thread | None = None
-
-    def request(self, verb: str) -> None:
-        """Kill."""
-        if verb == "beat" and self.victim is None:
-            self.victim = threading.current_thread()
-            raise SystemExit
-        super().request(verb)
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_10_dead_beat_thread_is_replaced_by_the_next_call(scene: Scene) -> None:
     """If something kills the beat thread, the next claim of the process starts another."""
-    pause, plan = Pause(), FatalBeats()
-    idem = scene.application(plan, lease=1)
+    pause, store = Pause(), scene.faulty()
+    victims: list[threading.Thread] = []
+
+    def die() -> NoReturn:
+        victims.append(threading.current_thread())
+        raise SystemExit
+
+    store.suffer("beat", preceded_by(die))
+    idem = scene.application(store, lease=1)
     work, other = charge(idem, stopping(pause)), idem.idempotent(name="other")(noting(Runs()))
     owner = Caller(lambda: work.outcome(7))
     pause.reached()
-    wait_until(lambda: plan.victim is not None and not plan.victim.is_alive())
+    wait_until(lambda: victims and not victims[0].is_alive())
     other(8)
-    plan.until("beat", 2)
+    store.until("beat", 3, ended=True)
     pause.end()
     assert ("paid", True) == (owner.result().value, owner.result().recorded)
 
@@ -474,7 +467,7 @@ def test_16_event_loop_closed_before_completion(scene: Scene, collected: bool) -
 def test_17_process_that_leaves_gives_its_claims_back(far: Far) -> None:
     """A process that ends in an orderly way leaves no claim behind: nobody waits for its lease."""
     runs = Runs()
-    with child("leave", **far.stage(now=far.clock())) as leaving:
+    with child("leave", **far.stage(now=far.clock.milliseconds())) as leaving:
         assert 0 == leaving.ended()
     work = charge(far.application(on_duplicate="reject"), noting(runs))
     assert ("recovered", [2]) == (work.outcome(7).kind, runs.attempts)

@@ -18,11 +18,11 @@ from idemkit.core.execution import current_execution
 from idemkit.protocol import State
 from idemkit.stores.memory import MemoryStore
 from idemkit.stores.redis import RedisStore
+from idemkit.testing.faults import request_lost
 from tests.faults.bodies import Make, Runs, charge, noting, stopping
-from tests.faults.refusals import ALWAYS
-from tests.faults.scene import Far, Scene, Served, Wake
+from tests.faults.scene import Far, Scene, Served
 from tests.gauntlet.crowds import Caller, Pause
-from tests.gauntlet.disturbances import Plan
+from tests.gauntlet.moments import beaten
 from tests.proxy import Proxy
 from tests.servers import Server, free_port, running, valkey_binary, wait_until
 
@@ -75,17 +75,17 @@ def test_26_store_down_at_completion_costs_no_value(
 
 def test_26_store_back_before_the_lease_ends_takes_the_completion(scene: Scene) -> None:
     """A completion is sent again while the lease is good."""
-    plan = Plan()
-    plan.lose_requests("complete", 3)
-    outcome = charge(scene.application(plan), noting(Runs())).outcome(7)
-    assert (True, 4) == (outcome.recorded, plan.uses["complete"])
+    store = scene.faulty()
+    store.suffer("complete", *[request_lost] * 3)
+    outcome = charge(scene.application(store), noting(Runs())).outcome(7)
+    assert (True, 4) == (outcome.recorded, store.sent.count("complete"))
 
 
 def test_26_unrecorded_call_is_abandoned_at_lease_end(scene: Scene) -> None:
     """What could not be recorded stays claimed until the lease ends, and is then attempt 2."""
-    plan, runs = Plan(), Runs()
-    plan.lose_requests("complete", ALWAYS)
-    charge(scene.application(plan, lease=1), noting(Runs()))(7)
+    store, runs = scene.faulty(), Runs()
+    store.suffer("complete", then=request_lost)
+    charge(scene.application(store, lease=1), noting(Runs()))(7)
     work = charge(scene.application(on_duplicate="reject"), noting(runs))
     with pytest.raises(InProgressError):
         work(7)
@@ -96,12 +96,12 @@ def test_26_unrecorded_call_is_abandoned_at_lease_end(scene: Scene) -> None:
 @pytest.mark.slow
 def test_27_loss_during_the_run_is_healed_by_the_next_beat(far: Far) -> None:
     """A server that loses a claim is told again, and later duplicates wait as before."""
-    pause, plan = Pause(), Plan()
-    work = charge(far.application(plan, lease=1), stopping(pause))
+    pause, store = Pause(), far.faulty()
+    work = charge(far.application(store, lease=1), stopping(pause))
     owner = Caller(lambda: work.outcome(7))
     pause.reached()
     far.lose(work, 7)
-    plan.until("beat", plan.uses["beat"] + 2)  # one may have been under way at the loss
+    beaten(store)
     duplicate = charge(far.application(on_duplicate="reject"), noting(Runs()))
     with pytest.raises(InProgressError):
         duplicate(7)
@@ -111,8 +111,8 @@ def test_27_loss_during_the_run_is_healed_by_the_next_beat(far: Far) -> None:
 
 def test_28_owner_that_lost_its_claim_to_another_is_fenced(far: Far) -> None:
     """If somebody claims before that beat, the first owner loses, and returns the winner's."""
-    first, second, wake, runs = Pause(), Pause(), Wake(), Runs()
-    late = charge(far.application(wake), stopping(first, "late"))
+    first, second, store, runs = Pause(), Pause(), far.faulty(), Runs()
+    late = charge(far.application(store), stopping(first, "late"))
     owner = Caller(lambda: late.outcome(7))
     first.reached()
     far.lose(late, 7)
@@ -125,7 +125,7 @@ def test_28_owner_that_lost_its_claim_to_another_is_fenced(far: Far) -> None:
     winner = Caller(lambda: work.outcome(7))
     second.reached()
     first.end()
-    wake.until("watch", 1)
+    store.until("watch", ended=True)
     second.end()
     assert ("won", "joined", "won", [1]) == (
         owner.result().value,
@@ -152,8 +152,8 @@ def test_29_loss_at_completion_after_the_lease_is_a_loss(
     far: Far, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After the lease nobody can tell who else ran, so nothing is put back."""
-    plan = Plan()
-    plan.lose_requests("beat", ALWAYS)
+    store = far.faulty()
+    store.suffer("beat", then=request_lost)
 
     def body(amount: int) -> str:
         execution = current_execution()
@@ -162,7 +162,7 @@ def test_29_loss_at_completion_after_the_lease_is_a_loss(
         far.lose(work, amount)
         return f"paid {amount}"
 
-    work = charge(far.application(plan, lease=1), body)
+    work = charge(far.application(store, lease=1), body)
     outcome = work.outcome(7)
     assert ("paid 7", False, None) == (outcome.value, outcome.recorded, work.peek(7))
     assert "charge lost its claim before it completed (gone)" in caplog.messages
@@ -172,7 +172,7 @@ def test_30_replicated_claim_without_a_replica_has_no_effect(served: Served, mak
     """A claim that a failover would lose stops the call before its body runs, and is free again."""
     runs = Runs()
     store = RedisStore(
-        served.server.url, prefix=served.prefix, clock=served.clock, command_timeout=1
+        served.server.url, prefix=served.prefix, clock=served.clock.milliseconds, command_timeout=1
     )
     with Idempotency(store) as idem, pytest.raises(StoreUnavailableError, match="not replicated"):
         make(idem, noting(runs), durability="replicated")
@@ -299,13 +299,13 @@ def test_34_forget_is_not_healed(scene: Scene, caplog: pytest.LogCaptureFixture)
 @pytest.mark.slow
 def test_34_forgotten_claim_is_not_put_back_by_a_beat(scene: Scene) -> None:
     """Nor do the beats of a call put back what was forgotten: the next call runs at once."""
-    pause, plan, runs = Pause(), Plan(), Runs()
-    work = charge(scene.application(plan, lease=1), stopping(pause, "late"))
+    pause, store, runs = Pause(), scene.faulty(), Runs()
+    work = charge(scene.application(store, lease=1), stopping(pause, "late"))
     owner = Caller(lambda: work.outcome(7))
     pause.reached()
     elsewhere = charge(scene.application(on_duplicate="reject"), noting(runs, "won"))
     elsewhere.forget(7)
-    plan.until("beat", plan.uses["beat"] + 1)
+    beaten(store)
     value = elsewhere(7)
     pause.end()
     assert ("won", [1], "won") == (value, runs.attempts, owner.result().value)
@@ -313,14 +313,17 @@ def test_34_forgotten_claim_is_not_put_back_by_a_beat(scene: Scene) -> None:
 
 def test_35_thousand_duplicates_cost_one_execution(served: Served) -> None:
     """A crowd in two processes has one owner, and costs each process one fetch, not one a head."""
-    plan, runs, ttl = Plan(), Runs(), 60
+    stores, runs, ttl = [served.faulty() for _ in range(2)], Runs(), 60
+
+    def others_wait() -> bool:
+        return sum(store.ended.count("watch") for store in stores) >= len(runs.attempts)
 
     async def body(amount: int) -> str:
         runs.note()
-        await asyncio.to_thread(plan.until, "watch", len(runs.attempts))  # the others wait
+        await asyncio.to_thread(wait_until, others_wait)
         return f"paid {amount}"
 
-    crowds = [charge(served.application(plan, ttl=ttl), body) for _ in range(2)]
+    crowds = [charge(served.application(store, ttl=ttl), body) for store in stores]
 
     async def storm() -> list[str]:
         calls = [work(7) for _ in range(CROWD // 2) for work in crowds]

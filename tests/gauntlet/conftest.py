@@ -1,56 +1,40 @@
-"""Places to run the gauntlet in: memory, and every server at hand."""
+"""Scenes to run the gauntlet in: memory, and every server at hand."""
 
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import closing
 
 import pytest
 
 from idemkit import Idempotency
-from idemkit.stores.memory import MemoryStore
 from idemkit.stores.redis import RedisStore
-from tests.gauntlet.places import Place, StoreClock
-from tests.servers import Server, binaries, running
+from idemkit.testing import FakeClock
+from tests.gauntlet.fixtures import clock, server, server_of
+from tests.gauntlet.scene import Scene, in_memory
+from tests.servers import Server, binaries
+
+__all__ = ["clock", "server", "server_of"]
 
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
-def server_of() -> Iterator[Callable[[str], Server]]:
-    """Return a server of a kind, started when it is first asked for."""
-    with ExitStack() as running_servers:
-        yield functools.cache(lambda name: running_servers.enter_context(running(binaries()[name])))
-
-
-@pytest.fixture(params=sorted(binaries()))
-def server(request: pytest.FixtureRequest, server_of: Callable[[str], Server]) -> Server:
-    """Return each kind of server."""
-    return server_of(request.param)
-
-
-@pytest.fixture
-def clock() -> StoreClock:
-    """Return the clock of the stores."""
-    return StoreClock()
-
-
 @pytest.fixture(params=["memory", *sorted(binaries())])
-def place(
-    request: pytest.FixtureRequest, server_of: Callable[[str], Server], clock: StoreClock
-) -> Iterator[Place]:
-    """Return each kind of store, and applications that share it."""
+def scene(
+    request: pytest.FixtureRequest, server_of: Callable[[str], Server], clock: FakeClock
+) -> Iterator[Scene]:
+    """Return a scene in memory, and on each kind of server."""
     if request.param == "memory":
-        shared = MemoryStore(clock=clock)
-        place = Place(lambda: shared)
+        scene = in_memory(clock)
     else:
         url, prefix = server_of(request.param).url, f"g{next(_numbers)}"
-        place = Place(lambda: RedisStore(url, prefix=prefix, clock=clock))
-    yield place
-    place.close()
+        opened = functools.partial(RedisStore, url, prefix=prefix, clock=clock.milliseconds)
+        scene = Scene(opened, clock)
+    with closing(scene):
+        yield scene
 
 
 @pytest.fixture
-def idem(place: Place) -> Idempotency:
+def idem(scene: Scene) -> Idempotency:
     """Return one application's guard."""
-    return place.application()
+    return scene.application()

@@ -6,16 +6,17 @@ import itertools
 import pytest
 
 from idemkit import Idempotency, KeyReusedError
-from tests.gauntlet.places import Place, StoreClock, this_attempt
+from idemkit.testing import FakeClock
+from tests.gauntlet.scene import Scene, this_attempt
 
 TTL = 3600.0
 
 
-def test_key_is_free_again_after_its_ttl(place: Place, clock: StoreClock) -> None:
+def test_key_is_free_again_after_its_ttl(scene: Scene, clock: FakeClock) -> None:
     """An outcome is replayed to the end of its ttl, and then the call runs again."""
     numbers = itertools.count()
 
-    @place.application(on_duplicate="reject").idempotent(ttl=TTL)
+    @scene.application(on_duplicate="reject").idempotent(ttl=TTL)
     def work() -> int:
         return next(numbers)
 
@@ -26,10 +27,10 @@ def test_key_is_free_again_after_its_ttl(place: Place, clock: StoreClock) -> Non
     assert (0, 0, 1) == (first, last_replay, work())
 
 
-def test_key_is_free_again_after_an_exception(place: Place) -> None:
+def test_key_is_free_again_after_an_exception(scene: Scene) -> None:
     """A function that raised runs again at once, as its second attempt."""
 
-    @place.application(on_duplicate="reject").idempotent
+    @scene.application(on_duplicate="reject").idempotent
     def work() -> int:
         attempt = this_attempt()
         if attempt == 1:
@@ -54,10 +55,10 @@ def test_exception_reaches_its_caller_as_it_is(idem: Idempotency) -> None:
     assert failure is caught.value
 
 
-async def test_key_is_free_again_after_a_cancellation_before_the_body(place: Place) -> None:
+async def test_key_is_free_again_after_a_cancellation_before_the_body(scene: Scene) -> None:
     """A task that is cancelled at any point on its way to the body leaves no claim behind."""
 
-    @place.application(on_duplicate="reject").idempotent
+    @scene.application(on_duplicate="reject").idempotent
     async def work(number: int) -> int:
         return number
 
@@ -73,7 +74,7 @@ async def test_key_is_free_again_after_a_cancellation_before_the_body(place: Pla
     assert list(range(12)) == values
 
 
-def test_cancelled_waiter_leaves_the_owner_alone(place: Place) -> None:
+def test_cancelled_waiter_leaves_the_owner_alone(scene: Scene) -> None:
     """A duplicate that is cancelled while it waits changes nothing for anybody else."""
     attempts = []
 
@@ -86,7 +87,7 @@ def test_cancelled_waiter_leaves_the_owner_alone(place: Place) -> None:
             await go_on.wait()
             return "done"
 
-        here, elsewhere = (place.application().idempotent(work) for _ in range(2))
+        here, elsewhere = (scene.application().idempotent(work) for _ in range(2))
         owner = asyncio.create_task(here())
         await started.wait()
         waiters = [asyncio.create_task(guarded()) for guarded in (here, elsewhere)]

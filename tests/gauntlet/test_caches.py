@@ -11,7 +11,7 @@ import pytest
 
 from idemkit import Idempotency
 from tests.gauntlet.crowds import DEADLINE, at_once
-from tests.gauntlet.places import Place
+from tests.gauntlet.scene import Scene
 from tests.gauntlet.storms import processes, race, storm
 from tests.servers import Server
 
@@ -51,7 +51,7 @@ async def test_200_tasks_run_once(idem: Idempotency) -> None:
     assert (CROWD, 1, [7]) == (len(values), len(set(values)), runs)
 
 
-def test_200_callers_of_two_applications_run_once(place: Place) -> None:
+def test_200_callers_of_two_applications_run_once(scene: Scene) -> None:
     """So do 200 threads of which every other belongs to another application."""
     runs = []
 
@@ -59,7 +59,7 @@ def test_200_callers_of_two_applications_run_once(place: Place) -> None:
         runs.append(number)
         return uuid.uuid4().hex
 
-    guarded = [place.application().idempotent(work) for _ in range(2)]
+    guarded = [scene.application().idempotent(work) for _ in range(2)]
     values = at_once(CROWD, lambda caller: guarded[caller % 2](7))
     assert (CROWD, 1, [7]) == (len(values), len(set(values)), runs)
 

@@ -7,13 +7,12 @@ import pytest
 
 from idemkit import Idempotency, InProgressError, KeyReusedError, StoreUnavailableError
 from idemkit.stores.redis import RedisStore
+from idemkit.testing import FakeClock
+from idemkit.testing.faults import reply_lost
 from tests.gauntlet.crowds import DEADLINE, Caller, Pause
-from tests.gauntlet.disturbances import Plan
-from tests.gauntlet.places import Place, StoreClock, this_attempt
+from tests.gauntlet.scene import LEASE, Scene, this_attempt
 from tests.proxy import proxy_to
 from tests.servers import Server
-
-LEASE = 30.0
 
 NEIGHBORS = (2**53, 2**53 + 1)
 """Two integers that are one floating-point number."""
@@ -27,19 +26,20 @@ def work(status: int) -> int:
     return attempt
 
 
-def _work_in_child(url: str, clock: StoreClock) -> None:
-    Idempotency(RedisStore(url, clock=clock)).idempotent(lease=LEASE)(work)(3)
+def _work_in_child(url: str, clock: FakeClock) -> None:
+    Idempotency(RedisStore(url, clock=clock.milliseconds)).idempotent(lease=LEASE)(work)(3)
 
 
 @pytest.mark.slow
-def test_crash_does_not_wedge_the_key(server: Server, clock: StoreClock) -> None:
+def test_crash_does_not_wedge_the_key(server: Server, clock: FakeClock) -> None:
     """A call whose process died is refused while its lease lasts, and then runs again."""
     child = multiprocessing.get_context("spawn").Process(
         target=_work_in_child, args=(server.url, clock)
     )
     child.start()
     child.join(DEADLINE)
-    with Idempotency(RedisStore(server.url, clock=clock), on_duplicate="reject") as idem:
+    store = RedisStore(server.url, clock=clock.milliseconds)
+    with Idempotency(store, on_duplicate="reject") as idem:
         guarded = idem.idempotent(lease=LEASE)(work)
         with pytest.raises(InProgressError):
             guarded(3)
@@ -63,13 +63,13 @@ def test_claim_whose_reply_is_lost_is_known_as_ones_own(server: Server) -> None:
 
 
 def test_claim_whose_reply_never_comes_does_not_wedge_the_key(
-    place: Place, clock: StoreClock
+    scene: Scene, clock: FakeClock
 ) -> None:
     """A claim that its owner never heard of is in force for one lease, not for a day."""
-    plan = Plan()
-    plan.lose_replies("claim", 1)
+    store = scene.faulty()
+    store.suffer("claim", reply_lost)
 
-    @place.application(plan, on_duplicate="reject").idempotent(lease=LEASE)
+    @scene.application(store, on_duplicate="reject").idempotent(lease=LEASE)
     def work() -> str:
         return "done"
 
@@ -101,7 +101,7 @@ def test_big_integers_do_not_collide_in_the_fingerprint(idem: Idempotency) -> No
         work("a", NEIGHBORS[1])
 
 
-def test_other_payload_is_refused_while_the_first_runs(place: Place) -> None:
+def test_other_payload_is_refused_while_the_first_runs(scene: Scene) -> None:
     """Another payload under a key neither waits for nor gets the result of the first."""
     pause = Pause()
 
@@ -109,7 +109,7 @@ def test_other_payload_is_refused_while_the_first_runs(place: Place) -> None:
         pause.here()
         return f"{request}: {amount}"
 
-    here, elsewhere = (place.application().idempotent(key=["request"])(work) for _ in range(2))
+    here, elsewhere = (scene.application().idempotent(key=["request"])(work) for _ in range(2))
     caller = Caller(lambda: here("a", 1))
     pause.reached()
     for guarded in (here, elsewhere):

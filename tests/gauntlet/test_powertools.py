@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 
 from idemkit import Idempotency
+from idemkit.testing import FakeClock
+from idemkit.testing.faults import reply_lost, request_lost, straight
 from tests.gauntlet.crowds import Caller, Pause, at_once
-from tests.gauntlet.disturbances import Plan
-from tests.gauntlet.places import Place, StoreClock, this_attempt
-
-LEASE = 30.0
-FOR_EVER = 1_000_000
+from tests.gauntlet.scene import LEASE, Scene, this_attempt
 
 
 async def test_async_function_does_not_wedge_its_key(idem: Idempotency) -> None:
@@ -30,11 +28,11 @@ async def test_async_function_does_not_wedge_its_key(idem: Idempotency) -> None:
     assert (["number 7", "number 7"], [7]) == (values, runs)
 
 
-async def test_failed_async_function_does_not_wedge_its_key(place: Place) -> None:
+async def test_failed_async_function_does_not_wedge_its_key(scene: Scene) -> None:
     """After a coroutine that raised the next caller runs at once."""
     attempts = []
 
-    @place.application(on_duplicate="reject").idempotent
+    @scene.application(on_duplicate="reject").idempotent
     async def work() -> str:
         attempts.append(this_attempt())
         if len(attempts) == 1:
@@ -128,9 +126,9 @@ def test_falsy_result_replays_as_itself(idem: Idempotency, falsy: Any) -> None:
 
 
 def test_late_owner_does_not_overwrite_the_new_owners_result(
-    place: Place, clock: StoreClock
+    scene: Scene, clock: FakeClock
 ) -> None:
-    """An owner paused past its lease returns the result of the one that took its place."""
+    """An owner paused past its lease returns the result of the one that took its scene."""
     pause = Pause()
 
     def work() -> str:
@@ -139,8 +137,8 @@ def test_late_owner_does_not_overwrite_the_new_owners_result(
             pause.here()
         return f"attempt {attempt}"
 
-    late = place.application().idempotent(lease=LEASE)(work)
-    winner = place.application().idempotent(lease=LEASE)(work)
+    late = scene.application().idempotent(lease=LEASE)(work)
+    winner = scene.application().idempotent(lease=LEASE)(work)
     zombie = Caller(late)
     pause.reached()
     clock.advance(LEASE)
@@ -150,9 +148,7 @@ def test_late_owner_does_not_overwrite_the_new_owners_result(
     assert ["attempt 2"] * 4 == values
 
 
-def test_late_failure_does_not_delete_the_new_owners_result(
-    place: Place, clock: StoreClock
-) -> None:
+def test_late_failure_does_not_delete_the_new_owners_result(scene: Scene, clock: FakeClock) -> None:
     """An owner that fails past its lease leaves alone what another has recorded."""
     pause = Pause()
 
@@ -163,8 +159,8 @@ def test_late_failure_does_not_delete_the_new_owners_result(
             raise ConnectionError("too late")
         return f"attempt {attempt}"
 
-    late = place.application().idempotent(lease=LEASE)(work)
-    winner = place.application().idempotent(lease=LEASE)(work)
+    late = scene.application().idempotent(lease=LEASE)(work)
+    winner = scene.application().idempotent(lease=LEASE)(work)
     zombie = Caller(late)
     pause.reached()
     clock.advance(LEASE)
@@ -175,7 +171,7 @@ def test_late_failure_does_not_delete_the_new_owners_result(
     assert ["attempt 2"] * 3 == [taken_over, winner(), late()]
 
 
-def test_late_owner_does_not_end_the_new_owners_claim(place: Place, clock: StoreClock) -> None:
+def test_late_owner_does_not_end_the_new_owners_claim(scene: Scene, clock: FakeClock) -> None:
     """A late owner that fails while another runs does not let a third one in."""
     pauses = {1: Pause(), 2: Pause()}
     attempts = []
@@ -188,26 +184,26 @@ def test_late_owner_does_not_end_the_new_owners_claim(place: Place, clock: Store
             raise ConnectionError("too late")
         return f"attempt {attempt}"
 
-    zombie = Caller(place.application().idempotent(lease=LEASE)(work))
+    zombie = Caller(scene.application().idempotent(lease=LEASE)(work))
     pauses[1].reached()
     clock.advance(LEASE)
-    owner = Caller(place.application().idempotent(lease=LEASE)(work))
+    owner = Caller(scene.application().idempotent(lease=LEASE)(work))
     pauses[2].reached()
     pauses[1].end()
     with pytest.raises(ConnectionError, match="too late"):
         zombie.result()
-    plan = Plan()
-    third = Caller(place.application(plan).idempotent(lease=LEASE)(work))
-    plan.until("watch", 1)
+    store = scene.faulty()
+    third = Caller(scene.application(store).idempotent(lease=LEASE)(work))
+    store.until("watch", ended=True)
     pauses[2].end()
     values = [owner.result(), third.result()]
     assert (["attempt 2"] * 2, [1, 2]) == (values, attempts)
 
 
 async def test_late_coroutine_does_not_overwrite_the_new_owners_result(
-    place: Place, clock: StoreClock
+    scene: Scene, clock: FakeClock
 ) -> None:
-    """A task paused past its lease returns the result of the one that took its place."""
+    """A task paused past its lease returns the result of the one that took its scene."""
     paused, go_on = asyncio.Event(), asyncio.Event()
 
     async def work() -> str:
@@ -217,8 +213,8 @@ async def test_late_coroutine_does_not_overwrite_the_new_owners_result(
             await go_on.wait()
         return f"attempt {attempt}"
 
-    late = place.application().idempotent(lease=LEASE)(work)
-    winner = place.application().idempotent(lease=LEASE)(work)
+    late = scene.application().idempotent(lease=LEASE)(work)
+    winner = scene.application().idempotent(lease=LEASE)(work)
     zombie = asyncio.create_task(late())
     await paused.wait()
     clock.advance(LEASE)
@@ -228,27 +224,27 @@ async def test_late_coroutine_does_not_overwrite_the_new_owners_result(
     assert ["attempt 2"] * 3 == values
 
 
-def test_store_failure_after_the_effect_does_not_reach_the_caller(place: Place) -> None:
+def test_store_failure_after_the_effect_does_not_reach_the_caller(scene: Scene) -> None:
     """A value that was paid for is handed out although it could not be recorded."""
-    plan = Plan()
+    store = scene.faulty()
 
-    @place.application(plan).idempotent(lease=1)
+    @scene.application(store).idempotent(lease=1)
     def work() -> str:
-        plan.lose_requests("complete", FOR_EVER)
-        plan.lose_requests("beat", FOR_EVER)
+        store.suffer("complete", then=request_lost)
+        store.suffer("beat", then=request_lost)
         return "paid for"
 
     outcome = Caller(work.outcome).result()
     assert ("paid for", False) == (outcome.value, outcome.recorded)
 
 
-def test_completion_that_always_fails_does_not_hold_the_caller(place: Place) -> None:
+def test_completion_that_always_fails_does_not_hold_the_caller(scene: Scene) -> None:
     """Nor is it kept from its caller for ever by a store that takes beats, but not the value."""
-    plan = Plan()
+    store = scene.faulty()
 
-    @place.application(plan).idempotent(lease=1)
+    @scene.application(store).idempotent(lease=1)
     def work() -> str:
-        plan.lose_requests("complete", FOR_EVER)
+        store.suffer("complete", then=request_lost)
         return "paid for"
 
     outcome = Caller(work.outcome).result()
@@ -256,16 +252,16 @@ def test_completion_that_always_fails_does_not_hold_the_caller(place: Place) -> 
 
 
 def test_store_failure_after_the_effect_does_not_wedge_the_key(
-    place: Place, clock: StoreClock
+    scene: Scene, clock: FakeClock
 ) -> None:
     """What could not be recorded runs again as soon as its lease is over."""
-    plan = Plan()
+    store = scene.faulty()
 
-    @place.application(plan, on_duplicate="reject").idempotent(lease=1)
+    @scene.application(store, on_duplicate="reject").idempotent(lease=1)
     def work() -> int:
         attempt = this_attempt()
         for verb in ("complete", "beat"):
-            plan.lose_requests(verb, FOR_EVER if attempt == 1 else 0)
+            store.suffer(verb, then=request_lost if attempt == 1 else straight)
         return attempt
 
     first = Caller(work).result()
@@ -274,13 +270,13 @@ def test_store_failure_after_the_effect_does_not_wedge_the_key(
 
 
 def test_store_failure_after_a_failure_does_not_wedge_the_key(
-    place: Place, clock: StoreClock
+    scene: Scene, clock: FakeClock
 ) -> None:
     """A body that raises is heard although its claim could not be given back; a lease frees it."""
-    plan = Plan()
-    plan.lose_requests("release", FOR_EVER)
+    store = scene.faulty()
+    store.suffer("release", then=request_lost)
 
-    @place.application(plan, on_duplicate="reject").idempotent(lease=LEASE)
+    @scene.application(store, on_duplicate="reject").idempotent(lease=LEASE)
     def work() -> int:
         attempt = this_attempt()
         if attempt == 1:
@@ -293,26 +289,26 @@ def test_store_failure_after_a_failure_does_not_wedge_the_key(
     assert 2 == work()
 
 
-def test_brief_store_failure_after_the_effect_costs_nothing(place: Place) -> None:
+def test_brief_store_failure_after_the_effect_costs_nothing(scene: Scene) -> None:
     """A completion that got lost is sent again, and the duplicate replays."""
-    plan = Plan()
+    store = scene.faulty()
 
-    @place.application(plan).idempotent
+    @scene.application(store).idempotent
     def work() -> str:
-        plan.lose_requests("complete", 1)
+        store.suffer("complete", request_lost)
         return "paid for"
 
     outcomes = [work.outcome(), work.outcome()]
     assert [("executed", True), ("replayed", True)] == [(o.kind, o.recorded) for o in outcomes]
 
 
-def test_lost_reply_to_a_completion_costs_nothing(place: Place) -> None:
+def test_lost_reply_to_a_completion_costs_nothing(scene: Scene) -> None:
     """A completion that took effect unheard is a success, and the duplicate replays."""
-    plan = Plan()
+    store = scene.faulty()
 
-    @place.application(plan).idempotent
+    @scene.application(store).idempotent
     def work() -> str:
-        plan.lose_replies("complete", 1)
+        store.suffer("complete", reply_lost)
         return "paid for"
 
     outcomes = [work.outcome(), work.outcome()]
@@ -344,11 +340,11 @@ def test_result_comes_back_in_its_types(idem: Idempotency, value: Any) -> None:
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 def test_interrupted_function_does_not_wedge_its_key(
-    place: Place, stop: type[BaseException]
+    scene: Scene, stop: type[BaseException]
 ) -> None:
     """Whoever interrupts a body finds its key free, with the store's clock at rest."""
 
-    @place.application(on_duplicate="reject").idempotent
+    @scene.application(on_duplicate="reject").idempotent
     def work() -> int:
         attempt = this_attempt()
         if attempt == 1:
@@ -362,11 +358,11 @@ def test_interrupted_function_does_not_wedge_its_key(
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 def test_interrupted_coroutine_does_not_wedge_its_key(
-    place: Place, stop: type[BaseException]
+    scene: Scene, stop: type[BaseException]
 ) -> None:
     """So does whoever interrupts a whole event loop."""
 
-    @place.application(on_duplicate="reject").idempotent
+    @scene.application(on_duplicate="reject").idempotent
     async def work() -> int:
         attempt = this_attempt()
         if attempt == 1:

@@ -15,9 +15,11 @@ import pytest
 
 from idemkit import Idempotency, InProgressError
 from idemkit.stores.memory import MemoryStore
+from idemkit.testing import FakeClock
+from idemkit.testing.faults import request_lost
 from tests.gauntlet.crowds import DEADLINE, Caller, Pause, at_once
-from tests.gauntlet.disturbances import Plan
-from tests.gauntlet.places import Place, StoreClock, this_attempt
+from tests.gauntlet.moments import beaten
+from tests.gauntlet.scene import Scene, this_attempt
 
 if TYPE_CHECKING:
     from idemkit.surfaces import Idempotent
@@ -105,59 +107,59 @@ def test_functions_of_one_name_do_not_share_results(idem: Idempotency) -> None:
     assert ("card 5", "cash 5") == (by_card()(5), by_cash()(5))
 
 
-def test_body_longer_than_its_lease_runs_once(place: Place, clock: StoreClock) -> None:
+def test_body_longer_than_its_lease_runs_once(scene: Scene, clock: FakeClock) -> None:
     """Beats keep a claim for three leases; a duplicate elsewhere never gets to run."""
-    plan, pause, runs = Plan(), Pause(), []
+    store, pause, runs = scene.faulty(), Pause(), []
 
     def work(number: int) -> int:
         runs.append(number)
         pause.here()
         return number
 
-    here = place.application(plan).idempotent(lease=1)(work)
-    elsewhere = place.application().idempotent(lease=1, on_duplicate="reject")(work)
+    here = scene.application(store).idempotent(lease=1)(work)
+    elsewhere = scene.application().idempotent(lease=1, on_duplicate="reject")(work)
     caller = Caller(lambda: here(7))
     pause.reached()
     for _ in range(4):
         clock.advance(0.8)
-        plan.until("beat", plan.uses["beat"] + 2)  # one may have been under way already
+        beaten(store)
         with pytest.raises(InProgressError):
             elsewhere(7)
     pause.end()
     assert (7, [7]) == (caller.result(), runs)
 
 
-def test_one_failed_beat_does_not_cancel_a_healthy_coroutine(place: Place) -> None:
+def test_one_failed_beat_does_not_cancel_a_healthy_coroutine(scene: Scene) -> None:
     """A coroutine whose first beat fails goes on to its end, and is recorded."""
-    plan = Plan()
-    plan.lose_requests("beat", 1)
+    store = scene.faulty()
+    store.suffer("beat", request_lost)
 
-    @place.application(plan).idempotent(lease=1)
+    @scene.application(store).idempotent(lease=1)
     async def work() -> str:
-        await asyncio.to_thread(plan.until, "beat", 2)
+        await asyncio.to_thread(store.until, "beat", 2, ended=True)
         return "done"
 
     outcome = asyncio.run(work.outcome())
     assert ("done", True, 1) == (outcome.value, outcome.recorded, outcome.attempt)
 
 
-def test_one_failed_beat_does_not_disturb_a_healthy_function(place: Place) -> None:
+def test_one_failed_beat_does_not_disturb_a_healthy_function(scene: Scene) -> None:
     """A function whose first beat fails goes on to its end, and is recorded."""
-    plan = Plan()
-    plan.lose_requests("beat", 1)
+    store = scene.faulty()
+    store.suffer("beat", request_lost)
 
-    @place.application(plan).idempotent(lease=1)
+    @scene.application(store).idempotent(lease=1)
     def work() -> str:
-        plan.until("beat", 2)
+        store.until("beat", 2, ended=True)
         return "done"
 
     outcome = work.outcome()
     assert ("done", True, 1) == (outcome.value, outcome.recorded, outcome.attempt)
 
 
-def test_cancelled_call_gives_its_claim_back(place: Place) -> None:
+def test_cancelled_call_gives_its_claim_back(scene: Scene) -> None:
     """After a cancellation the next caller runs at once, with the store's clock at rest."""
-    idem = place.application(on_duplicate="reject")
+    idem = scene.application(on_duplicate="reject")
     attempts = []
 
     async def cancel_then_call_again() -> str:
@@ -181,9 +183,9 @@ def test_cancelled_call_gives_its_claim_back(place: Place) -> None:
     assert ("done", [1, 2]) == (asyncio.run(cancel_then_call_again()), attempts)
 
 
-def test_waiter_runs_when_the_leader_fails(place: Place) -> None:
+def test_waiter_runs_when_the_leader_fails(scene: Scene) -> None:
     """A duplicate that waited for a call which then failed runs itself, and is not refused."""
-    plan, pause = Plan(), Pause()
+    store, pause = scene.faulty(), Pause()
 
     def work() -> int:
         attempt = this_attempt()
@@ -192,10 +194,10 @@ def test_waiter_runs_when_the_leader_fails(place: Place) -> None:
             raise ConnectionError("the provider is down")
         return attempt
 
-    leader = Caller(place.application().idempotent(work))
+    leader = Caller(scene.application().idempotent(work))
     pause.reached()
-    waiter = Caller(place.application(plan).idempotent(work))
-    plan.until("watch", 1)
+    waiter = Caller(scene.application(store).idempotent(work))
+    store.until("watch", ended=True)
     pause.end()
     with pytest.raises(ConnectionError):
         leader.result()

@@ -22,13 +22,12 @@ from idemkit import (
     operation,
 )
 from idemkit.core.colour import drive
-from idemkit.protocol import Acquired, Claim, Completion, Grant, Kind, Terms
+from idemkit.protocol import Completion, Kind
+from idemkit.testing import FakeClock
+from idemkit.testing.faults import request_lost
 from tests.gauntlet.crowds import Caller, Pause
-from tests.gauntlet.disturbances import Plan
-from tests.gauntlet.places import Place, StoreClock, this_attempt
+from tests.gauntlet.scene import LEASE, Scene, address_of, this_attempt
 from tests.servers import free_port
-
-LEASE = 30.0
 
 
 class DisguisedError(Exception):
@@ -50,7 +49,7 @@ def note(words: list[str]) -> list[str]:
     return words
 
 
-def test_late_owner_cannot_overwrite(place: Place, clock: StoreClock) -> None:
+def test_late_owner_cannot_overwrite(scene: Scene, clock: FakeClock) -> None:
     """What a late owner comes to is not what anybody gets, however often they ask."""
     pause = Pause()
 
@@ -60,22 +59,22 @@ def test_late_owner_cannot_overwrite(place: Place, clock: StoreClock) -> None:
             pause.here()
         return attempt
 
-    late = Caller(place.application().idempotent(lease=LEASE)(work))
+    late = Caller(scene.application().idempotent(lease=LEASE)(work))
     pause.reached()
     clock.advance(LEASE)
-    winner = place.application().idempotent(lease=LEASE)(work)
+    winner = scene.application().idempotent(lease=LEASE)(work)
     taken_over = winner()
     pause.end()
     late.result()
-    assert [2] * 3 == [taken_over, winner(), place.application().idempotent(work)()]
+    assert [2] * 3 == [taken_over, winner(), scene.application().idempotent(work)()]
 
 
-def test_guard_fails_closed_by_default(place: Place) -> None:
+def test_guard_fails_closed_by_default(scene: Scene) -> None:
     """Where the store does not answer nothing runs; once it does, the body runs once."""
-    plan = Plan()
+    store = scene.faulty()
     words: list[str] = []
-    plan.lose_requests("claim", 1)
-    work = place.application(plan).idempotent(note)
+    store.suffer("claim", request_lost)
+    work = scene.application(store).idempotent(note)
     with pytest.raises(StoreUnavailableError):
         work(words)
     assert ["ran"] == work(words)
@@ -102,34 +101,21 @@ def test_bare_guard_without_a_server_fails_closed(monkeypatch: pytest.MonkeyPatc
     assert [] == words
 
 
-def owned_by(place: Place, key: str, token: bytes) -> Grant:
-    """Claim a key as an owner that does no more than that."""
-    terms = Terms(lease=round(LEASE * 1000))
-    granted = drive(place.store().claim(address(key), Claim(token, b"", terms)))
-    assert isinstance(granted, Acquired)
-    return Grant(token, b"", granted.epoch, granted.attempt, granted.abandoned, terms)
-
-
-def address(key: str) -> str:
-    """Return where the record of a key is kept."""
-    return key.rpartition(":")[2]
-
-
-def plant(place: Place, key: str, kind: Kind, codec: str, body: bytes) -> None:
-    """Record bytes as the outcome of a key."""
-    grant = owned_by(place, key, b"a forged owner's")
+def plant(scene: Scene, work: Any, path: str, kind: Kind, codec: str, body: bytes) -> None:
+    """Record bytes as the outcome of a call."""
+    grant = scene.vanish(work, path)
     forged = Completion(grant, kind, codec, body, "", ttl=60_000, stale=0, heal=False)
-    drive(place.store().complete(address(key), forged))
+    drive(scene.store.complete(address_of(work, path), forged))
 
 
-def test_dead_owner_is_not_stuck_for_ever(place: Place, clock: StoreClock) -> None:
+def test_dead_owner_is_not_stuck_for_ever(scene: Scene, clock: FakeClock) -> None:
     """A claim that nobody renews or settles keeps others out for its lease, and no longer."""
 
-    @place.application(on_duplicate="reject").idempotent(lease=LEASE)
+    @scene.application(on_duplicate="reject").idempotent(lease=LEASE)
     def work() -> int:
         return this_attempt()
 
-    owned_by(place, work.key(), b"whose owner died")
+    scene.vanish(work)
     clock.advance(LEASE - 0.001)
     with pytest.raises(InProgressError):
         work()
@@ -142,12 +128,12 @@ def test_dead_owner_is_not_stuck_for_ever(place: Place, clock: StoreClock) -> No
 )
 @pytest.mark.parametrize("header", [b"", b"\x10", b"\x11"], ids=["bare", "plain", "tagged"])
 def test_record_is_not_unpickled(
-    place: Place, tmp_path: Path, kind: Kind, codec: str, header: bytes
+    scene: Scene, tmp_path: Path, kind: Kind, codec: str, header: bytes
 ) -> None:
     """A pickle in the place of a record is unreadable, and does nothing."""
     path = str(tmp_path / "made by a pickle")
-    work = place.application().idempotent(record_errors=[DisguisedError])(fail)
-    plant(place, work.key(path), kind, codec, header + pickle.dumps(DisguisedError(path)))
+    work = scene.application().idempotent(record_errors=[DisguisedError])(fail)
+    plant(scene, work, path, kind, codec, header + pickle.dumps(DisguisedError(path)))
     with pytest.raises(ResultUnreadableError):
         work(path)
     assert [] == list(tmp_path.iterdir())
@@ -221,16 +207,16 @@ def test_other_arguments_are_another_call(idem: Idempotency) -> None:
     assert list(map(repr, alike)) == [work(x) for x in alike]
 
 
-def test_guard_covers_the_body(place: Place) -> None:
+def test_guard_covers_the_body(scene: Scene) -> None:
     """The key is held until the body has come to its end, not only while it is claimed."""
-    elsewhere = place.application(on_duplicate="reject")
+    elsewhere = scene.application(on_duplicate="reject")
     pause = Pause()
 
     def work() -> str:
         pause.here()
         return "done"
 
-    caller = Caller(place.application().idempotent(work))
+    caller = Caller(scene.application().idempotent(work))
     pause.reached()
     with pytest.raises(InProgressError):
         elsewhere.idempotent(work)()

@@ -279,6 +279,42 @@ def test_waiting_for_a_use_that_does_not_come(
         store.until("peek", 2)
 
 
+def test_mishap_lasts_until_it_is_called_off(store: FaultyStore) -> None:
+    """What is to go on after the mishaps that were planned goes on until all is to be well."""
+    store.suffer("peek", straight, then=request_lost)
+    drive(store.peek("a"))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            drive(store.peek("a"))
+    store.suffer("peek", then=straight)
+    assert None is drive(store.peek("a"))
+
+
+def test_waiting_for_the_end_of_a_use(store: FaultyStore) -> None:
+    """Whoever asks for it waits until a use has ended, and not only until it has begun."""
+    gate = threading.Event()
+    store.suffer("peek", delayed(gate))
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(drive, store.peek("a"))
+        store.until("peek")
+        gate.set()
+        store.until("peek", ended=True)
+    assert ["peek"] == store.ended
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_bells_ring_without_a_change(store: FaultyStore, *, deaf: bool) -> None:
+    """Whoever listens hears a bell that nobody had reason to ring, unless messages get lost."""
+    store.deaf = deaf
+    rings: list[int] = []
+    stop = store.watch("a", partial(rings.append, 1))
+    before = len(rings)
+    store.ring()
+    stop()
+    store.ring()
+    assert before + (not deaf) == len(rings)
+
+
 def test_child_tells_the_store_behind(store: FaultyStore) -> None:
     """A forked child starts with an empty memory."""
     drive(store.claim("a", claim()))

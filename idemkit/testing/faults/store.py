@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict, deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ...core.colour import drive
@@ -118,14 +119,16 @@ class _Way(Store):
         faults = self._faults
 
         async def send() -> Any:
-            heard = (lambda: None) if faults.deaf else ring
-            return self._store.watch(faults.at(address), heard)
+            stop = self._store.watch(faults.at(address), heard)
+            faults.bells.add(heard)
+            return stop
 
+        # One of its own for each who listens, however often they bring the same bell.
+        heard = (lambda: None) if faults.deaf else partial(ring)
         stop = drive(faults.through("watch", send))
-        faults.listeners += 1
 
         def stopped() -> None:
-            faults.listeners -= 1
+            faults.bells.discard(heard)
             stop()
 
         return stopped
@@ -157,7 +160,7 @@ class FaultyStore(_Way):
         sent: The verbs used so far, in order.
         ended: The verbs that have come to an end, in order.
         threads: The thread that used a verb last.
-        listeners: How many listen to a doorbell.
+        bells: The doorbells that somebody listens to.
         deaf: Whether those who listen from now on hear nothing.
     """
 
@@ -166,20 +169,38 @@ class FaultyStore(_Way):
         self.sent: list[str] = []
         self.ended: list[str] = []
         self.threads: dict[str, int] = {}
-        self.listeners: int = 0
+        self.bells: set[Callable[[], None]] = set()
         self.deaf: bool = False
         self._losses = 0
         self._used = threading.Condition()
         self._mishaps: defaultdict[str, deque[Mishap]] = defaultdict(deque)
+        self._afterwards: dict[str, Mishap] = {}
 
     def face(self, caller: Caller, /) -> Store:
         """Return the face of the store behind; the same plan holds on the way to it."""
         face = self._store.face(caller)
         return self if face is self._store else _Way(face, face.colour, self)
 
-    def suffer(self, verb: str, *mishaps: Mishap) -> None:
-        """Let the next uses of a verb go wrong in these ways, one each."""
+    @property
+    def listeners(self) -> int:
+        """How many listen to a doorbell."""
+        return len(self.bells)
+
+    def suffer(self, verb: str, *mishaps: Mishap, then: Mishap = straight) -> None:
+        """Let the next uses of a verb go wrong in these ways, one each.
+
+        Args:
+            verb: What is to go wrong, such as ``"claim"``.
+            mishaps: How, in order, after what was planned earlier.
+            then: How all later uses go, until this is called again.
+        """
         self._mishaps[verb].extend(mishaps)
+        self._afterwards[verb] = then
+
+    def ring(self) -> None:
+        """Ring every doorbell, as a store does that may have lost messages."""
+        for bell in list(self.bells):
+            bell()
 
     def lose_records(self) -> None:
         """Lose all that was kept, as a store does that is flushed or restarts without its data.
@@ -188,15 +209,21 @@ class FaultyStore(_Way):
         """
         self._losses += 1
 
-    def until(self, verb: str, uses: int = 1) -> None:
+    def until(self, verb: str, uses: int = 1, *, ended: bool = False) -> None:
         """Wait until a verb was used so many times in all.
+
+        Args:
+            verb: Such as ``"beat"``.
+            uses: How many times.
+            ended: Whether these uses must have come to an end, good or bad.
 
         Raises:
             AssertionError: That took too long.
         """
+        counted = self.ended if ended else self.sent
         with self._used:
-            if not self._used.wait_for(lambda: self.sent.count(verb) >= uses, PATIENCE):
-                message = f"{verb} was used {self.sent.count(verb)} times, not {uses}"
+            if not self._used.wait_for(lambda: counted.count(verb) >= uses, PATIENCE):
+                message = f"{verb} was used {counted.count(verb)} times, not {uses}"
                 raise AssertionError(message)
 
     def at(self, address: str) -> str:
@@ -205,12 +232,16 @@ class FaultyStore(_Way):
 
     async def through(self, verb: str, send: Send) -> Any:
         """Send a command, unless a mishap was planned for it."""
-        with self._used:
-            self.sent.append(verb)
-            self._used.notify_all()
+        self._note(verb, self.sent)
         self.threads[verb] = threading.get_ident()
         planned = self._mishaps[verb]
+        mishap = planned.popleft() if planned else self._afterwards.get(verb, straight)
         try:
-            return await (planned.popleft() if planned else straight)(send)
+            return await mishap(send)
         finally:
-            self.ended.append(verb)
+            self._note(verb, self.ended)
+
+    def _note(self, verb: str, verbs: list[str]) -> None:
+        with self._used:
+            verbs.append(verb)
+            self._used.notify_all()
