@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from tests.gauntlet.places import Place, StoreClock, this_attempt
 
 from idemkit import Idempotency, StreamInterruptedError
 from idemkit.codecs import TypedCodec
@@ -13,7 +14,6 @@ from idemkit.testing import FaultyStore
 from idemkit.testing.faults import duplicated, reply_lost, request_lost
 from tests.commands import grant
 from tests.gauntlet.crowds import Caller, Pause
-from tests.gauntlet.places import Place, StoreClock, this_attempt
 from tests.servers import Server
 
 LEASE = 30.0
