@@ -281,7 +281,8 @@ class Stream(_Stream[T_co]):
 
     def __next__(self) -> T_co:
         with self._turn:
-            if self._chunks or drive(self._filled()):
+            ready = bool(self._chunks) or drive(self._filled())
+            if ready:
                 item: T_co = self._item()
                 return item
         raise StopIteration

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..protocol import Recorded
     from .call import Call
+    from .colour import Bell
     from .feeds import Feed
     from .wiring import Wiring
 
@@ -74,9 +75,9 @@ class Reader:
         after: int = 0,
         opened: Opened,
     ) -> None:
-        self.feed = feed
+        self.feed: Feed = feed
         self.number: int = after
-        self.bell = wiring.frame.bell()
+        self.bell: Bell = wiring.frame.bell()
         self._call = call
         self._wiring = wiring
         self._lease = lease
