@@ -227,8 +227,13 @@ class _Script(Generic[S]):
             exc_info=error,
             extra={"idemkit.key": self.stream.key},
         )
-        status = error.status if isinstance(error, IdempotencyError) else 500
-        return _frame(json.dumps({"type": type(error).__name__, "status": status}), event="error")
+        told = {"type": type(error).__name__, "status": self._status(error)}
+        return _frame(json.dumps(told), event="error")
+
+    def _status(self, error: Exception) -> int:
+        if isinstance(error, IdempotencyError):
+            return error.status
+        return 400 if self.stream.kind is None else 500  # a cursor was refused, or the body raised
 
 
 def _frame(text: str, **fields: str) -> bytes:

@@ -169,7 +169,7 @@ def test_cursor_from_the_future_is_an_error(stage: Stage) -> None:
     work = stage.guard(Lines("a").lines)
     epoch = heard(frames(stage, work()))[0][0].partition("-")[0]
     told = heard(frames(stage, work.resume(f"{epoch}-5"), restart=work))
-    assert [("", "error", '{"type": "ValueError", "status": 500}')] == told
+    assert [("", "error", '{"type": "ValueError", "status": 400}')] == told
 
 
 def test_old_cursor_begins_anew(stage: Stage) -> None:

@@ -46,10 +46,12 @@ def test_52_cancelled_reader_does_not_stop_the_producer(scene: Scene) -> None:
     work, elsewhere = (tokens(scene.application(), source.coroutine) for _ in range(2))
 
     async def scenario() -> list[str]:
-        reader = asyncio.create_task(drained(work(7)))
+        stream = work(7)
+        reader = asyncio.create_task(drained(stream))
         await asyncio.to_thread(source.pause.reached)
         reader.cancel()
         await asyncio.wait([reader])
+        await stream.aclose()
         source.pause.end()
         return await drained(elsewhere(7))
 
@@ -202,6 +204,7 @@ def test_58_readers_without_a_doorbell_miss_nothing(served_live: Served, proxy: 
     """While a reader is cut off from the server items come; then it has each of them once."""
     source = Tokens(1)
     owner = Listener(tokens(served_live.application(), source.body)(7))
+    source.pause.reached()
     with Idempotency(RedisStore(proxy.url, prefix=served_live.prefix)) as idem:
         reader = Listener(tokens(idem, source.body)(7))
         reader.has(FIRST)
@@ -340,6 +343,7 @@ def test_65_flushed_store_is_told_everything_again(served_live: Served) -> None:
     """A server that has lost a stream in the middle gets all of it again, and so do readers."""
     source = Tokens(1)
     owner = Listener(tokens(served_live.application(), source.body)(7))
+    source.pause.reached()
     reader = Listener(tokens(served_live.application(), source.body)(7))
     reader.has(FIRST)
     served_live.server.do("FLUSHALL")
@@ -360,6 +364,7 @@ def test_65_flushed_store_is_not_told_half(served_live: Served) -> None:
         yield b"the end"
 
     owner = Listener(tokens(served_live.application(), body)(0))
+    pause.reached()
     reader = Listener(tokens(served_live.application(), body)(0))
     reader.has(len(blocks))
     served_live.server.do("FLUSHALL")
