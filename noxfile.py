@@ -52,7 +52,9 @@ def tests(session: nox.Session, deps: str) -> None:
     oldest = Path(session.create_tmp(), "oldest.txt")
     oldest.write_text("\n".join(lower_bounds()) if deps == "lowest" else "", encoding="utf-8")
     install(session, "test", "--constraint", str(oldest))
-    session.run("pytest", *session.posargs)
+    # What plays on real leases and processes takes minutes and does not depend on versions.
+    options = ("-m", "not slow") if deps == "lowest" else ()
+    session.run("pytest", *options, *session.posargs)
 
 
 @nox.session

@@ -24,6 +24,7 @@ FACES = (
     "idemkit",
     "idemkit.errors",
     "idemkit.protocol",
+    "idemkit.sse",
     "idemkit.stores",
     "idemkit.stores.redis",
     "idemkit.testing",

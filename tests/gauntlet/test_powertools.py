@@ -1,7 +1,6 @@
 """What breaks in AWS Powertools idempotency 3.37 when it guards functions, and not here."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -42,17 +41,6 @@ async def test_failed_async_function_does_not_wedge_its_key(scene: Scene) -> Non
     with pytest.raises(ConnectionError):
         await work()
     assert ("done", [1, 2]) == (await work(), attempts)
-
-
-def test_generator_function_does_not_wedge_its_key(idem: Idempotency) -> None:
-    """A function whose results cannot be recorded is refused before it ever runs."""
-
-    def numbers() -> Iterator[int]:
-        yield 1
-
-    with pytest.raises(TypeError, match=r"numbers is a generator function.*return a list"):
-        idem.idempotent(numbers)
-    assert [1] == list(numbers())
 
 
 def test_nested_functions_save_under_their_own_keys(idem: Idempotency) -> None:
