@@ -24,7 +24,6 @@ FACES = (
     "idemkit",
     "idemkit.errors",
     "idemkit.protocol",
-    "idemkit.sse",
     "idemkit.stores",
     "idemkit.stores.redis",
     "idemkit.testing",
