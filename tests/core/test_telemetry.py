@@ -606,6 +606,10 @@ async def unavailable(*_: object) -> NoReturn:
 VERBS: list[tuple[str, Sequence[object]]] = [
     ("claim", ("5eed", None)),
     ("complete", ("5eed", None)),
+    ("step", ("5eed", None)),
+    ("append", ("5eed", None)),
+    ("read", ("5eed", None)),
+    ("cancel", ("5eed",)),
     ("release", ("5eed", None)),
     ("forget", ("5eed", 0)),
     ("peek", ("5eed",)),
