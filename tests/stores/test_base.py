@@ -43,6 +43,15 @@ def test_nothing_to_open_or_close(step: object) -> None:
     assert None is drive(step(Bare()))  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("verb", ["append", "read", "cancel"])
+def test_no_sequences_unless_it_says_so(verb: str) -> None:
+    """A store without sequences need not spell out their verbs."""
+    arguments: dict[str, tuple[object, ...]] = {"cancel": ()}
+    with pytest.raises(NotImplementedError, match="bare"):
+        drive(getattr(Bare(), verb)("a", *arguments.get(verb, (None,))))
+    assert not Bare.sequences
+
+
 def test_nothing_to_drop_after_a_fork() -> None:
     """A store that shares nothing with its parent goes on as it is."""
     store = Bare()

@@ -289,6 +289,19 @@ def test_server_away_for_a_while(
     assert 1 == sum("lost the Redis connection" in message for message in caplog.messages)
 
 
+def test_thread_that_has_ended_is_asked_to_end(prefix: str) -> None:
+    """A thread that sees that it is to end before it is told so takes its socket along."""
+    store = RedisStore(f"redis://127.0.0.1:{free_port()}", prefix=prefix)
+    stop = store.watch("a", Bell())
+    listener = store._hub._listener
+    assert listener is not None
+    listener._stopping.set()
+    listener.join()
+    stop()
+    drive(store.close())
+    assert not listener._thread.is_alive()
+
+
 def test_watching_without_a_server(prefix: str) -> None:
     """Watching a server that is not there tries now and then, and ends when it is told to."""
     store = RedisStore(f"redis://127.0.0.1:{free_port()}", prefix=prefix)

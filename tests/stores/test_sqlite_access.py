@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -236,7 +237,8 @@ def test_file_that_was_deleted(access: Access, file: Path, way: str) -> None:
     """Nothing more is written where nobody else would see it: the next action makes a new file."""
     access.attempt(insert)
     delete(file)
-    before = words_of(Access(str(file), unprepared))
+    with closing(Access(str(file), unprepared)) as other:
+        before = words_of(other)
     {"attempt": access.attempt, "insist": lambda action: access.insist(action, 1)}[way](insert)
     with beside(file) as connection:
         assert (0, [("one",)]) == (before, connection.execute("SELECT * FROM words").fetchall())
@@ -407,8 +409,8 @@ def test_file_that_is_replaced_while_it_is_opened(file: Path) -> None:
             other.rename(file)
         prepared.append(connection)
 
-    access = Access(str(file), replace_once)
-    access.insist(prepared.append, patience=5)
+    with closing(Access(str(file), replace_once)) as access:
+        access.insist(prepared.append, patience=5)
     assert (3, True) == (len(prepared), prepared[0] is not prepared[1])
 
 

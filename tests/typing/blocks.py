@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, assert_type
+from typing import Any, assert_type
 
 from idemkit import Done, Idempotency
 from idemkit.blocks import Block
 from idemkit.codecs import TypedCodec
 from idemkit.core.call import OutcomeKind
 
-if TYPE_CHECKING:
-    from idemkit.core.call import Call
-
 idem = Idempotency("memory://", namespace="typing")
-
-
-def reconcile(call: Call) -> Done:
-    """Answer for an attempt that vanished."""
-    return Done(call.operation)
 
 
 def check_blocks() -> None:
@@ -43,7 +35,7 @@ async def check_blocks_async() -> None:
         ttl=lambda call: 5 if call.operation else 6.0,
         on_duplicate="reject",
         wait=timedelta(seconds=5),
-        on_abandoned=reconcile,
+        on_abandoned=lambda call: Done(call.operation),
         on_store_error="run",
         record=bool,
         record_errors=[ValueError],

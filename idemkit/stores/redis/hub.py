@@ -119,7 +119,8 @@ class Listener:
     def stop(self) -> None:
         """Ask the thread to end, under the lock."""
         self._stopping.set()
-        self._waker.send(b"\0")
+        with suppress(OSError):  # it has seen that already, and is gone
+            self._waker.send(b"\0")
 
     def join(self) -> None:
         """Wait a moment for the thread to end, unless it is the caller."""
