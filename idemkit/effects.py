@@ -177,11 +177,14 @@ def _plan(
     name: str,
     function: Any,
     delivery: Delivery,
-    reconcile: Callable[[Call], Any] | None,
+    reconcile: Any,
 ) -> Plan:
     if not callable(function):
         kind = type(function).__qualname__
         message = f"step {name!r} takes a function and then its arguments, and got a {kind} object"
+        raise TypeError(message)
+    if reconcile is not None and not callable(reconcile):
+        message = f"reconcile of step {name!r} must be callable, not {reconcile!r}"
         raise TypeError(message)
     if _is_asynchronous(reconcile) and not _is_asynchronous(function):
         message = f"step {name!r} is synchronous, and nobody would await its reconcile hook"
@@ -219,7 +222,7 @@ def perform(
     drive(taken.begin("sync"))
     with taken.inside():
         value = function(*args, **kwargs)
-    _refuse_awaitable(taken, value)
+        _refuse_awaitable(taken, value)
     drive(taken.end(value, "sync"))
     return value
 

@@ -232,6 +232,9 @@ class Production(Producer):
     def _next(self) -> Any:
         if self._stop is not None:
             raise self._stop
+        if time.monotonic() > self.until:
+            message = f"{self.execution.call.operation} ran longer than max_run"
+            raise MaxRunExceededError(message, key=self.execution.call.key)
         if self._body is None:
             self.execution.fix_ttl()
             self._body = self._begin()
@@ -239,10 +242,7 @@ class Production(Producer):
 
     async def _drain(self) -> None:
         while not self.over and not self.feed.followed:
-            if time.monotonic() > self.until:
-                self._end(MaxRunExceededError("it ran longer than max_run"))
-            else:
-                self.reach(self.feed.length)
+            self.reach(self.feed.length)
         if self.feed.end is not None and self.feed.end.error is not None:
             logger.info(
                 "%s failed with no reader left",

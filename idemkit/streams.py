@@ -327,6 +327,10 @@ class AsyncStream(_Stream[T_co]):
             if self._chunks or await self._filled():
                 item: T_co = self._item()
                 return item
+        except BaseException as error:
+            if not (self._lasting or isinstance(error, Exception)):
+                self._end(error)  # cancelled: it has left, though it may not be collected yet
+            raise
         finally:
             self._busy = False
         raise StopAsyncIteration

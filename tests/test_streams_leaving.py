@@ -12,6 +12,7 @@ import pytest
 from idemkit import Idempotency, current, producers, step
 from idemkit.core import recording
 from idemkit.core.colour import drive
+from idemkit.errors import MaxRunExceededError
 from idemkit.protocol import Situation, classify
 from idemkit.testing import FaultyStore
 from tests.servers import wait_until
@@ -338,3 +339,35 @@ def test_body_keeps_the_context_of_its_first_reader(stage: Stage) -> None:
     body.limit = 9
     stage.read(second)
     assert ("second", ["first", "body's a"]) == (TENANT.get(), seen)
+
+
+async def test_cancelled_reader_has_left() -> None:
+    """With ``"cancel"`` a reader leaves when it is cancelled, and not when it is collected."""
+    left = asyncio.Event()
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+
+    stream = Idempotency("memory://").idempotent(on_disconnect="cancel")(numbers)()
+    assert await anext(stream) == 1
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await asyncio.wait_for(left.wait(), 5)
+    assert [] == [number async for number in stream]
+
+
+def test_thread_that_reads_is_stopped_at_max_run() -> None:
+    """A synchronous generator that runs too long is stopped before its next item."""
+    body = Lines(1, 2)
+    stream = Idempotency("memory://").idempotent(max_run=60)(body.lines)()
+    assert next(stream) == 1
+    stream.producer.execution.renew_until = 0.0
+    with pytest.raises(MaxRunExceededError, match="ran longer than max_run"):
+        next(stream)
+    assert [1, "left"] == body.notes

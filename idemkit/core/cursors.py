@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cursor"]
 
-_TEXT: Final = re.compile(r"([1-9][0-9]{0,18})-(0|[1-9][0-9]{0,18})", re.ASCII)
+_TEXT: Final = re.compile(r"([1-9][0-9]{0,18})-(0|[1-9][0-9]{0,18})|0-0", re.ASCII)
 
 
 class Cursor(NamedTuple):
@@ -35,7 +35,7 @@ class Cursor(NamedTuple):
         if match is None:
             message = f"{text[:40]!r} is no cursor: it is '<epoch>-<number>', such as '1700-3'"
             raise ValueError(message)
-        return cls(int(match[1]), int(match[2]))
+        return cls(int(match[1] or 0), int(match[2] or 0))
 
     def __str__(self) -> str:
         return f"{self.epoch}-{self.number}"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .policy import Policy
     from .telemetry import Observed
 
-__all__ = ["Execution", "Owner", "current_execution", "refuse_reentry"]
+__all__ = ["Execution", "Owner", "current_execution", "forsaken_execution", "refuse_reentry"]
 
 
 class Owner(Protocol):
@@ -80,6 +80,7 @@ class Execution:
         "grant",
         "healed",
         "interval",
+        "kept",
         "observed",
         "on_cancel",
         "outcome",
@@ -93,6 +94,7 @@ class Execution:
         "sequence",
         "settled",
         "stale",
+        "standing_in",
         "store",
         "thread",
         "ttl",
@@ -124,9 +126,6 @@ class Execution:
         self.stale: Recorded | None = stale
         self.observed: Observed | None = observed
         self.address: str = call.address
-        self.settled: bool = False
-        self.healed: bool = False
-        self.recorded: bool = False
         self.replayed: bool = replayed
         self.sequence: bool = False
         self.on_cancel: Callable[[], None] | None = None
@@ -139,7 +138,15 @@ class Execution:
         self._journal: Journal | None = None
         self._reset: Token[Execution | None] | None = None
         self.outcome: OutcomeKind = self.kind
+        self._start()
         self._plan(sent)
+
+    def _start(self) -> None:
+        self.settled: bool = False
+        self.kept: bool = False
+        self.standing_in: bool = False
+        self.healed: bool = False
+        self.recorded: bool = False
 
     def _plan(self, sent: float) -> None:
         self.ttl: float = 0.0
@@ -172,9 +179,18 @@ class Execution:
             # A coroutine that nobody finished is closed in whatever context that happens in.
             with suppress(ValueError):
                 _current.reset(self._reset)
+        self.standing_in = False
         if not self.settled:
             self.settled = True
             self._owner.orphaned(self)
+
+    @property
+    def forsaken(self) -> bool:
+        """Whether it ended without an outcome, so that a next attempt does it all again.
+
+        Its fallback is no part of it, and a replay has nothing to do again.
+        """
+        return self.settled and not (self.kept or self.replayed or self.standing_in)
 
     @property
     def kind(self) -> OutcomeKind:
@@ -265,6 +281,12 @@ _current: Final[ContextVar[Execution | None]] = ContextVar("idemkit.execution", 
 def current_execution() -> Execution | None:
     """Return the innermost guarded call that is running around the caller, if any."""
     return next(_running(), None)
+
+
+def forsaken_execution() -> Execution | None:
+    """Return the guarded call that the caller was started in, if that has ended without it."""
+    execution = _current.get()
+    return execution if execution is not None and execution.forsaken else None
 
 
 def _running() -> Iterator[Execution]:

@@ -31,6 +31,7 @@ class Journal:
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {entry.name: entry for entry in entries}
         self._counts: defaultdict[str, int] = defaultdict(int)
+        self._under_way: set[str] = set()
 
     def name(self, step: str, key: object) -> str:
         """Return which step of the call this is: the n-th of its name, or the one of that key.
@@ -49,18 +50,30 @@ class Journal:
         """Return what is written of a step.
 
         Raises:
-            NonDeterministicStepError: An earlier attempt took it with other arguments.
+            NonDeterministicStepError: It was taken with other arguments, or is being taken.
         """
         with self._lock:
             entry = self._entries.get(name)
+            under_way = name in self._under_way
+        if under_way:
+            message = f"step {name!r} is being taken already: give steps taken at once other keys"
+            raise NonDeterministicStepError(message)
         if entry is not None and entry.fingerprint != fingerprint:
             self.give_back(name)
             message = (
-                f"step {name!r} was taken with other arguments in an earlier attempt: give steps "
-                "whose order or arguments may differ from attempt to attempt a key=... of their own"
+                f"step {name!r} was taken with other arguments before: give steps whose order or "
+                "arguments may differ from attempt to attempt a key=... of their own"
             )
             raise NonDeterministicStepError(message)
         return entry
+
+    def set_out(self, name: str) -> None:
+        """Take note that a step is being taken."""
+        self._under_way.add(name)
+
+    def come_back(self, name: str) -> None:
+        """Take note that it is not any more."""
+        self._under_way.discard(name)
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Remember what is written."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from ..errors import ClaimLostError, StoreError, StoreUnavailableError
+from ..errors import ClaimLostError, StoreError, StoreUnavailableError, StreamInterruptedError
 from ..points import point
 from ..protocol import CANCELLED, Acquired, Claim, Done, Release, Running, Standing
 from .codecs import text_of
@@ -64,7 +64,7 @@ class Settler:
         Raises:
             InProgressError: Another owner took over and runs longer than the policy waits.
         """
-        execution.settled = True
+        execution.settled = execution.kept = True
         if not execution.ours:
             self._land(execution, result, kept=False)
             return Conclusion(recorded=False)
@@ -219,6 +219,8 @@ def _reason(execution: Execution, error: BaseException | None) -> str:
     """Return what people, and the readers of a sequence, are told of a failure."""
     if error is None:
         return "not kept"
+    if isinstance(error, StreamInterruptedError) and not error.cancelled:
+        return "being stopped"
     if getattr(error, "cancelled", False):
         return CANCELLED
     name = type(error).__qualname__

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from ..errors import (
+    ClaimLostError,
     InDoubtError,
     ResultError,
     ResultNotSerializableError,
@@ -21,7 +22,7 @@ from ..errors import (
 )
 from ..points import point
 from ..protocol import Entry
-from .execution import current_execution
+from .execution import current_execution, forsaken_execution
 from .journal import fingerprint_of
 from .verdict import Done, Verdicts
 
@@ -63,6 +64,7 @@ class Plan:
         if not (isinstance(self.name, str) and self.name):
             message = f"the name of a step must be a non-empty string, not {self.name!r}"
             raise TypeError(message)
+        self.name.encode()  # no store takes surrogates
         if self.delivery not in ("at_least_once", "at_most_once"):
             message = f"delivery must be 'at_least_once' or 'at_most_once', not {self.delivery!r}"
             raise ValueError(message)
@@ -74,8 +76,16 @@ def arrive(plan: Plan, key: object, args: tuple[Any, ...], kwargs: dict[str, Any
     A step inside another step is a part of that, and not written down by itself.
 
     Raises:
+        ClaimLostError: The call that the caller was started in has ended without it.
         NonDeterministicStepError: An earlier attempt took it with other arguments.
     """
+    left = forsaken_execution()
+    if left is not None:
+        message = (
+            f"{left.call.operation} has ended without waiting for step {plan.name!r}, which is "
+            "left to its next attempt"
+        )
+        raise ClaimLostError(message, key=left.call.key)
     execution = current_execution()
     if execution is None or _within.get() is execution:
         return None
@@ -183,7 +193,7 @@ class Taken:
                 message = (
                     f"step {self.name!r} of {self.call.operation} was begun by an earlier attempt "
                     "and may have happened: find out, then settle it with resolve(key, value, "
-                    "step=...), or let the whole call run again with .forget()"
+                    f"step={self.name!r}), or let the whole call run again with forget(key)"
                 )
                 raise InDoubtError(message, key=self.call.key, step=self.name)
             case _:
@@ -204,6 +214,7 @@ class Taken:
         """
         point("before_step", self.call)
         intent = Entry(self.name, self._fingerprint)
+        self._journal.set_out(self.name)
         try:
             if self._careful:
                 await self._execution.note(intent, caller=caller)
@@ -212,6 +223,7 @@ class Taken:
         except BaseException:
             self._journal.withdraw(intent)
             self._journal.give_back(self.name)
+            self._journal.come_back(self.name)
             raise
         if self._careful:
             point("after_intent_before_step", self.call)
@@ -237,6 +249,8 @@ class Taken:
                 type(error).__name__,
                 extra={"idemkit.key": self.call.key, "error.type": type(error).__qualname__},
             )
+        finally:
+            self._journal.come_back(self.name)
         if problem is not None:
             raise problem
         point("after_result_before_return", self.call)
@@ -247,6 +261,9 @@ class Taken:
         token = _within.set(self._execution)
         try:
             yield
+        except BaseException:
+            self._journal.come_back(self.name)
+            raise
         finally:
             # A coroutine that nobody finished is closed in whatever context that happens in.
             with suppress(ValueError):

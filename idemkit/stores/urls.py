@@ -61,6 +61,9 @@ def _sqlite(url: str) -> Store:
 
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
+    if parts.fragment:
+        message = f"a '#' would end the path: write it as %23 in {url!r}"
+        raise ValueError(message)
     if parts.netloc or not path:
         message = (
             "a SQLite URL has three slashes before a relative path (sqlite:///file.db) and four "

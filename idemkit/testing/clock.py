@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 __all__ = ["FakeClock"]
 
 
@@ -25,6 +27,8 @@ class FakeClock:
         """Return whole milliseconds."""
         return self._microseconds // 1000
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Let time pass; a negative number sets the clock back."""
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
         self._microseconds += round(seconds * 1_000_000)

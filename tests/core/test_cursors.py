@@ -5,7 +5,7 @@ import pytest
 from idemkit.core.cursors import Cursor
 
 
-@pytest.mark.parametrize("cursor", [Cursor(1, 0), Cursor(1_700_000_000_000, 3)])
+@pytest.mark.parametrize("cursor", [Cursor(0, 0), Cursor(1, 0), Cursor(1_700_000_000_000, 3)])
 def test_text_of_cursor_is_read_back(cursor: Cursor) -> None:
     """What is written is what is parsed."""
     assert cursor == Cursor.parse(str(cursor))

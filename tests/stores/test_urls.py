@@ -52,6 +52,12 @@ def test_memory_with_something_unknown(options: str) -> None:
         store_from_url(f"memory://?{options}")
 
 
+def test_sqlite_with_a_fragment() -> None:
+    """Two paths that differ after a `#` are not taken for one file."""
+    with pytest.raises(ValueError, match="write it as %23"):
+        store_from_url("sqlite:///calls#a.db")
+
+
 @pytest.mark.parametrize("option", ["max_bytes=0", "max_records=-1"])
 def test_memory_with_a_limit_that_is_none(option: str) -> None:
     """What the store itself refuses comes with the URL."""

@@ -1,5 +1,7 @@
 """Tests of `idemkit.testing.clock`: time that passes only when told to."""
 
+from datetime import timedelta
+
 from idemkit.testing import FakeClock
 
 
@@ -23,3 +25,10 @@ def test_steps_add_up_exactly() -> None:
     for _ in range(1000):
         clock.advance(0.001)
     assert 1_800_000_001_000 == clock.milliseconds()
+
+
+def test_steps_may_be_timedeltas() -> None:
+    """As durations may be everywhere."""
+    clock = FakeClock(100.0)
+    clock.advance(timedelta(minutes=1))
+    assert 160.0 == clock()

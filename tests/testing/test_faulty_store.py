@@ -333,3 +333,9 @@ def test_healed_call_runs_once(door: Door) -> None:
     pay = door.guard(lossy)
     outcomes = [door.run(pay.outcome(7)) for _ in range(2)]
     assert (["executed", "replayed"], 1) == ([outcome.kind for outcome in outcomes], body.runs)
+
+
+def test_no_mishap_for_a_verb_that_no_store_has(store: FaultyStore) -> None:
+    """A slip of the pen does not make a test pass for nothing."""
+    with pytest.raises(ValueError, match="no store has a verb 'clam'"):
+        store.suffer("clam", request_lost)

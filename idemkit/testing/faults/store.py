@@ -193,7 +193,13 @@ class FaultyStore(_Way):
             verb: What is to go wrong, such as ``"claim"``.
             mishaps: How, in order, after what was planned earlier.
             then: How all later uses go, until this is called again.
+
+        Raises:
+            ValueError: Stores have no such verb.
         """
+        if not hasattr(Store, verb):
+            message = f"no store has a verb {verb!r}"
+            raise ValueError(message)
         self._mishaps[verb].extend(mishaps)
         self._afterwards[verb] = then
 

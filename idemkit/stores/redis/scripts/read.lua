@@ -5,7 +5,7 @@ if situation == 'absent' then return false end
 -- In steps, for nobody knows how large chunks are before they have been read: a page may be of very
 -- many, or of very few, and what does not fit must not be read in vain.
 local function page(after, limit, room)
-  local chunks, step = {}, 1
+  local chunks, step = {}, 4
   while #chunks < limit do
     local wanted = ep .. '-' .. (after + #chunks + 1)
     local found = redis.call('XRANGE', KEYS[3], wanted, ep .. '-' .. sq,
@@ -17,6 +17,7 @@ local function page(after, limit, room)
       if room < 0 and #chunks > 0 then return chunks end
       chunks[#chunks + 1] = chunk
     end
+    if #found < step then break end
     step = math.min(2 * step, 32)
   end
   return chunks
