@@ -103,10 +103,10 @@ def _outcomes(case: _Case) -> Iterator[tuple[str, str]]:
     """Yield every second outcome, and every execution after the first."""
     known: dict[int, tuple[str, float]] = {}
     for call, got in _gots(case):
-        if not got.recorded and not _may_be_unrecorded(case, call):
+        if not got.recorded and not _may_be_unrecorded(case, _source(case, call, got)):
             yield "lost outcome", f"{got.run} was not recorded, without any trouble"
         generation = case.generations.of(call.since, call.until)
-        if generation is None or not _is_recorded(case, got):
+        if generation is None or not _is_recorded(case, got, call):
             continue
         value, _ = known.setdefault(generation, (got.run, got.at))
         if value != got.run:
@@ -129,19 +129,28 @@ def _may_be_unrecorded(case: _Case, call: Call) -> bool:
     return case.troubled(call) or case.generations.of(call.since, call.until) is None
 
 
-def _is_recorded(case: _Case, got: Event) -> bool:
+def _source(case: _Case, call: Call, got: Event) -> Call:
+    """Return the call whose value somebody got, as far as that was made in the same process.
+
+    A duplicate waits for the owner in its process, and gets what that gets: it may have come after
+    the trouble that the owner had.
+    """
+    if got.text != "joined":
+        return call
+    runs = (run for run in case.story.executions if run.begun.run == got.run)
+    return next((run.call for run in runs if run.begun.who == got.who), call)
+
+
+def _is_recorded(case: _Case, got: Event, call: Call) -> bool:
     """Say whether a value that somebody got is the recorded one, as far as the logs know.
 
     An owner whose completion the store did not take hands its value to the duplicates that wait
     in its process, who cannot know.
     """
-    if not got.recorded or got.text != "joined":
+    owner = _source(case, call, got)
+    if not got.recorded or owner is call:
         return got.recorded
-    by = [run for run in case.story.executions if run.begun.run == got.run]
-    if not by or by[0].begun.who != got.who:
-        return True
-    owner = by[0].call.ended
-    return owner is not None and owner.kind == "got" and owner.recorded
+    return owner.ended is not None and owner.ended.kind == "got" and owner.ended.recorded
 
 
 def _values(case: _Case) -> Iterator[tuple[str, str]]:

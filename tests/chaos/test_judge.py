@@ -207,6 +207,18 @@ def test_unrecorded_value_of_forgotten_key(log: Log) -> None:
     assert [] == promises(log)
 
 
+def test_unrecorded_value_that_is_joined_after_the_key_was_forgotten(log: Log) -> None:
+    """A duplicate that comes later than that, and waits for the owner, gets what the owner gets."""
+    log.call("A", 1, 10.0)
+    run = log.begin("A", 1, 10.0)
+    log.forgets("C", 1, 10.02, 10.03)
+    log.call("A", 2, 10.5)
+    log.end("A", 1, 10.6)
+    log.got("A", 1, 10.61, run, how="executed", recorded=False)
+    log.got("A", 2, 10.61, run, how="joined", recorded=False)
+    assert [] == promises(log)
+
+
 def test_unrecorded_value_without_trouble(log: Log) -> None:
     """Without any trouble a value is recorded."""
     log.call("A", 1, 10.0)
