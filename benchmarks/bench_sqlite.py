@@ -37,12 +37,12 @@ WITH RECURSIVE numbers(number) AS (
 )
 INSERT INTO idemkit_records (
     address, revision, format, state, token, fingerprint, epoch, attempt, abandoned,
-    lease_until, expires_at, error, kind, codec, origin, recorded_attempt, completed_at,
-    fresh_until, gone_at, body
+    lease_until, expires_at, error, journaled, length, cancelled, kind, codec, origin,
+    recorded_attempt, completed_at, fresh_until, gone_at, body
 )
 SELECT lower(hex(randomblob(16))), number, format, state, token, fingerprint, epoch, attempt,
-    abandoned, lease_until, expires_at, error, kind, codec, origin, recorded_attempt,
-    completed_at, fresh_until, gone_at, body
+    abandoned, lease_until, expires_at, error, journaled, length, cancelled, kind, codec, origin,
+    recorded_attempt, completed_at, fresh_until, gone_at, body
 FROM numbers, (SELECT * FROM idemkit_records LIMIT 1)
 """
 
