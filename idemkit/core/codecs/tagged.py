@@ -146,7 +146,7 @@ def write_document(value: object, models: Models) -> bytes:
     """
     writer = _Writer(models)
     try:
-        root = writer.node(value)
+        root = writer.document(value)
     except _RefusedError as refused:
         raise _explained(value, refused) from None
     except RecursionError:
@@ -173,7 +173,16 @@ class _Writer:
 
     def __init__(self, models: Models) -> None:
         self._models = models
+        self._shuffled = False
         self.signatures: dict[str, int] = {}
+
+    def document(self, value: object) -> Any:
+        """Return the node of a whole value; equal values get equal bytes."""
+        root = self.node(value)
+        if not self._shuffled:
+            return root
+        self.signatures = {name: number for number, name in enumerate(sorted(self.signatures))}
+        return self.node(value)
 
     def node(self, value: Any) -> Any:
         kind = type(value)
@@ -187,8 +196,13 @@ class _Writer:
         if form is None:
             return self._instance(value, kind)
         nodes = map(self.node, form.parts(value))
-        # Sets have no order of their own; equal values get equal bytes.
-        return [form.tag, *(sorted(nodes, key=_pack) if kind in _SORTED else nodes)]
+        if kind not in _SORTED:
+            return [form.tag, *nodes]
+        known = len(self.signatures)
+        ordered = sorted(nodes, key=_pack)
+        # A set hands out its items in any order, and so numbers the classes in any order.
+        self._shuffled |= len(self.signatures) - known > 1
+        return [form.tag, *ordered]
 
     def _instance(self, value: Any, kind: type) -> Any:
         node = arrays.take_apart(value) or pydantic_zone.take_apart(value)
