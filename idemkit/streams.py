@@ -15,8 +15,8 @@ from .core.cursors import Cursor
 from .core.ending import opened, read_item
 from .core.execution import Execution
 from .errors import IdempotencyError, ResultUnreadableError, StreamGapError, StreamInterruptedError
-from .producers import producer_of
-from .producing import AsyncProduction, Producer, Production
+from .producers import Producer, producer_of
+from .productions import AsyncProduction, Production
 from .protocol import Kind, Situation
 
 if TYPE_CHECKING:

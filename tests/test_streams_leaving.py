@@ -168,7 +168,7 @@ def test_abandoned_task_leaves_its_claim_to_the_beat_thread(
     stream = guarded()
     assert "a" == loop.run_until_complete(anext(stream))
     bodies = [task.get_coro() for task in asyncio.all_tasks(loop)]
-    (run,) = (body for body in bodies if "AsyncProduction._run" in repr(body))
+    (run,) = (body for body in bodies if "TaskProducer._run" in repr(body))
     run.close()  # type: ignore[union-attr]
     loop.close()
     stage.clock.advance(31)
