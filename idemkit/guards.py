@@ -236,7 +236,7 @@ class SyncGuard(Guard):
             except Exception as error:
                 if bound.policy.fallback is None or error is not ending.replaceable:
                     raise
-                execution.standing_in = True
+                execution.excused = True
                 return stand_in(execution, bound.policy.fallback(error, *args, **kwargs))
             finally:
                 del ending  # its error holds this frame, which must not hold it
@@ -305,7 +305,7 @@ class AsyncGuard(Guard):
             except Exception as error:
                 if bound.policy.fallback is None or error is not ending.replaceable:
                     raise
-                execution.standing_in = True
+                execution.excused = True
                 value = await awaited(bound.policy.fallback(error, *args, **kwargs))
                 return stand_in(execution, value)
             finally:

@@ -79,8 +79,9 @@ class _Items:
     def _ending(self, result: Result, error: BaseException | None) -> Ending:
         if error is None or error is self._refused:
             return Ending(error=error, result=result)
-        if error is self._producer.asked:  # somebody has asked it to stop
-            return stopped(self._execution, error)
+        asked = self._producer.asked
+        if asked is not None and error is asked:
+            return stopped(self._execution, asked)
         ending = failed(self._execution, error)
         if ending.lost:
             return Ending(error=self._producer.interrupted("was taken over by another caller"))

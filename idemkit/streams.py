@@ -14,7 +14,7 @@ from .core.colour import drive
 from .core.cursors import Cursor
 from .core.ending import opened, read_item
 from .core.execution import Execution
-from .errors import IdempotencyError, ResultUnreadableError, StreamGapError, StreamInterruptedError
+from .errors import ResultUnreadableError, StreamGapError, StreamInterruptedError
 from .producers import Producer, producer_of
 from .productions import AsyncProduction, Production
 from .protocol import Kind, Situation
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from .core.call import Call, OutcomeKind
     from .core.codecs import Codec
-    from .core.engine import Begun, Engine
+    from .core.engine import Engine
     from .core.policy import Policy
     from .core.reading import Reader
-    from .protocol import Page, Recorded, Running
+    from .protocol import Page, Recorded
 
 __all__ = ["AsyncStream", "Stream", "sequence_opened"]
 
@@ -130,7 +130,7 @@ class _Stream(Generic[T_co]):
     async def _begin(self) -> Reader:
         if self._place is not None:
             return await self._resume(self._place)
-        begun = await self._attach()
+        begun = await self._engine.attach(self.call, self._policy)
         if isinstance(begun, Execution):
             self.producer = self._produce(
                 self._engine, begun, self._codec, self._body, lasting=self._lasting
@@ -143,16 +143,6 @@ class _Stream(Generic[T_co]):
             reader = await self._replayer(None)
             return self._reading(reader, begun.kind)
         return self._follow(Cursor(begun.epoch, 0))
-
-    async def _attach(self) -> Begun | Running:
-        started = telemetry.started() if telemetry.active() else None
-        try:
-            return await self._engine.attach(self.call, self._policy)
-        except IdempotencyError as error:
-            if started is not None:
-                subject = self._engine.subject(self.call)
-                telemetry.refused(subject, started, error=error, waited=0.0)
-            raise
 
     async def _resume(self, place: Cursor) -> Reader:
         reader = await self._replayer(place)
@@ -309,7 +299,8 @@ class AsyncStream(_Stream[T_co]):
 
     Nothing happens before the first item is asked for. Whatever the function yields now or has
     yielded back then comes as a copy. Whoever is cancelled while waiting for an item may ask
-    again; the generator itself never hears of it.
+    again, and the generator never hears of it; with ``on_disconnect="cancel"``, who is cancelled
+    has left for good, as by `aclose`.
     """
 
     _produce = AsyncProduction

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -76,6 +75,7 @@ class Execution:
         "address",
         "call",
         "due",
+        "excused",
         "flight",
         "grant",
         "healed",
@@ -94,7 +94,6 @@ class Execution:
         "sequence",
         "settled",
         "stale",
-        "standing_in",
         "store",
         "thread",
         "ttl",
@@ -144,7 +143,7 @@ class Execution:
     def _start(self) -> None:
         self.settled: bool = False
         self.kept: bool = False
-        self.standing_in: bool = False
+        self.excused: bool = False
         self.healed: bool = False
         self.recorded: bool = False
 
@@ -175,22 +174,30 @@ class Execution:
             self.observed.end(
                 self.outcome, error=error, attempt=self.grant.attempt, recorded=self.recorded
             )
-        if self._reset is not None:
-            # A coroutine that nobody finished is closed in whatever context that happens in.
-            with suppress(ValueError):
-                _current.reset(self._reset)
-        self.standing_in = False
+        self.excused = not self._step_back()
         if not self.settled:
             self.settled = True
             self._owner.orphaned(self)
+
+    def _step_back(self) -> bool:
+        """Be current no more; say whether the context of the body could be left.
+
+        A coroutine that nobody finished is closed in whatever context that happens in.
+        """
+        try:
+            if self._reset is not None:
+                _current.reset(self._reset)
+        except ValueError:
+            return False
+        return True
 
     @property
     def forsaken(self) -> bool:
         """Whether it ended without an outcome, so that a next attempt does it all again.
 
-        Its fallback is no part of it, and a replay has nothing to do again.
+        A replay has nothing to do again.
         """
-        return self.settled and not (self.kept or self.replayed or self.standing_in)
+        return self.settled and not (self.kept or self.replayed)
 
     @property
     def kind(self) -> OutcomeKind:
@@ -284,8 +291,14 @@ def current_execution() -> Execution | None:
 
 
 def forsaken_execution() -> Execution | None:
-    """Return the guarded call that the caller was started in, if that has ended without it."""
+    """Return the guarded call that the caller was started in, if that has ended without it.
+
+    One that is excused hides what is around it no more: its fallback is no part of it, and neither
+    is who goes on in a context that it could not leave.
+    """
     execution = _current.get()
+    while execution is not None and execution.excused:
+        execution = execution.parent
     return execution if execution is not None and execution.forsaken else None
 
 

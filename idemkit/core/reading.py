@@ -25,8 +25,8 @@ from ..protocol import (
     Read,
     Situation,
     doorbell_patience,
-    retry_delay,
 )
+from .colour import back_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -179,7 +179,7 @@ class Reader:
             except StoreUnavailableError:
                 if self.feed.failing(time.monotonic()) >= self._lease:
                     raise
-                await self._wiring.frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
+                await back_off(self._wiring.frame, attempt)
                 attempt += 1
             else:
                 break
@@ -196,8 +196,9 @@ class Reader:
         """
         if page is None or self.feed.live:
             return False
+        operation = self._call.operation
         if page.epoch not in (0, self.feed.epoch):
-            raise self._interrupted("another attempt of {} has begun")
+            raise self._interrupted(f"another attempt of {operation} has begun")
         if self.number < page.length:
             return False
         match page.situation:
@@ -206,12 +207,11 @@ class Reader:
             case Situation.DONE | Situation.STALE:
                 return self._whole(page)
             case Situation.FAILED:
-                why = page.error.replace("{", "{{").replace("}", "}}")
-                error = self._interrupted(f"{{}} failed with {why}")
+                error = self._interrupted(f"{operation} failed with {page.error}")
                 error.cancelled = page.error == CANCELLED
                 raise error
             case Situation.ABSENT | Situation.ABANDONED | Situation.FORGOTTEN:
-                raise self._interrupted(_INTERRUPTED[page.situation])
+                raise self._interrupted(_INTERRUPTED[page.situation].format(operation))
             case _:
                 assert_never(page.situation)
 
@@ -224,7 +224,7 @@ class Reader:
         raise ResultUnreadableError(message, key=self._call.key)
 
     def _interrupted(self, why: str) -> StreamInterruptedError:
-        message = f"{why.format(self._call.operation)}; {self.number} items had come: call it again"
+        message = f"{why}; {self.number} items had come: call it again"
         return StreamInterruptedError(message, key=self._call.key)
 
     def _gap(self) -> StreamGapError:

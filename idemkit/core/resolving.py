@@ -10,7 +10,6 @@ from ..errors import ResultNotSerializableError, StoreError
 from ..protocol import (
     Acquired,
     Claim,
-    Completion,
     Done,
     Entry,
     Kind,
@@ -24,7 +23,7 @@ from .call import new_token
 from .codecs import TypedCodec
 from .doorbell import claim
 from .refusals import in_progress, refusal
-from .result import Result, granted
+from .result import Result, completion, granted
 
 if TYPE_CHECKING:
     from ..protocol import Grant, Record, Standing, Terms
@@ -121,21 +120,8 @@ async def _settle(
     store: Store, address: str, grant: Grant, result: Result, intent: Entry | None
 ) -> Standing:
     if intent is None:
-        return await store.complete(address, _completion(grant, result))
+        return await store.complete(address, completion(grant, result))
     done = intent._replace(codec=result.codec, body=result.body)
     standing = await store.step(address, Step(grant, (done,), heal=False))
     await store.release(address, Release(grant, "resolved"))
     return standing
-
-
-def _completion(grant: Grant, result: Result) -> Completion:
-    return Completion(
-        grant=grant,
-        kind=result.kind,
-        codec=result.codec,
-        body=result.body,
-        origin="",
-        ttl=round(result.ttl * 1000),
-        stale=round(result.stale * 1000),
-        heal=False,
-    )

@@ -52,17 +52,17 @@ def granted(command: Claim, acquired: Acquired) -> Grant:
     )
 
 
-def completion(execution: Execution, result: Result) -> Completion:
-    """Return the command that records `result`, if it is sent now."""
+def completion(grant: Grant, result: Result, *, origin: str = "", heal: bool = False) -> Completion:
+    """Return the command that records `result`; see `Completion`."""
     return Completion(
-        grant=execution.grant,
+        grant=grant,
         kind=result.kind,
         codec=result.codec,
         body=result.body,
-        origin=execution.origin,
+        origin=origin,
         ttl=round(result.ttl * 1000),
         stale=round(result.stale * 1000),
-        heal=execution.valid(),
+        heal=heal,
         length=result.length,
     )
 

@@ -121,7 +121,9 @@ class Settler:
         store = self._store(execution)
         attempt = 0
         while True:
-            command = completion(execution, result)
+            command = completion(
+                execution.grant, result, origin=execution.origin, heal=execution.valid()
+            )
             try:
                 return await store.complete(execution.address, command)
             except StoreError as error:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from . import telemetry
 from .colour import SYNC
-from .feeds import Feeds
 
 if TYPE_CHECKING:
     from ..stores.base import Caller, Store
     from .call import Call
     from .colour import Frame
+    from .feeds import Feeds
     from .flights import Flight, Flights
     from .lease import Keeper
 
@@ -38,7 +38,7 @@ class Wiring:
     flights: Flights
     keeper: Keeper
     parting: Store | None
-    feeds: Feeds = field(default_factory=Feeds)
+    feeds: Feeds
     timed: Store = field(init=False)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from idemkit.core import lease
 from idemkit.core.call import Call
 from idemkit.core.colour import SYNC, drive
 from idemkit.core.execution import Execution
+from idemkit.core.feeds import Feeds
 from idemkit.core.flights import Flights
 from idemkit.core.lease import Keeper
 from idemkit.core.policy import Policy
@@ -58,7 +59,7 @@ class Owner:
             Call("shop.pay", "shop.pay@1:", address, command.fingerprint),
             policy,
             grant=grant(command, drive(self.memory.claim(address, command))),
-            owner=Settler(Wiring(store, SYNC, Flights(), self.keeper, store)),
+            owner=Settler(Wiring(store, SYNC, Flights(), self.keeper, store, Feeds())),
             store=store,
             sent=self.clock(),
             alive=alive,

@@ -1,33 +1,39 @@
 """Tests of `idemkit.core.result`: outcomes in bytes, for the store and for local duplicates."""
 
-import pytest
-
 from idemkit.core.result import Result, completion, granted, unsent
-from idemkit.protocol import Acquired, Claim, Grant, Kind, Standing, Terms
+from idemkit.protocol import Acquired, Claim, Grant, Kind, Terms
 from tests.core.worlds import Process
 
 RESULT = Result(kind=Kind.VALUE, codec="typed", body=b"body", ttl=1.5, stale=0.5)
+GRANT = Grant(b"token", b"payload", epoch=7, attempt=2, abandoned=1, terms=Terms(lease=1000))
 
 
 def test_grant_is_claim_and_answer() -> None:
     """What an owner holds is what it asked with and what it was told."""
-    terms = Terms(lease=1000)
-    expected = Grant(b"token", b"payload", epoch=7, attempt=2, abandoned=1, terms=terms)
-    assert expected == granted(Claim(b"token", b"payload", terms), Acquired(7, 2, 1))
+    assert GRANT == granted(Claim(b"token", b"payload", GRANT.terms), Acquired(7, 2, 1))
 
 
-def test_completion_is_in_milliseconds(process: Process) -> None:
+def test_completion_is_in_milliseconds() -> None:
     """The store is told the ttl, and how long after it the outcome may stand in."""
-    command = completion(process.execution(), RESULT)
+    command = completion(GRANT, RESULT)
     assert (1500, 500) == (command.ttl, command.stale)
 
 
-@pytest.mark.parametrize(("age", "heal"), [(0.0, True), (60.0, False)])
-def test_completion_heals_while_the_lease_is_good(process: Process, age: float, heal: bool) -> None:
-    """Only an owner whose lease is good may put back a record that the store has lost."""
-    execution = process.execution()
-    execution.answered(Standing.HELD, process.world.clock() - age)
-    assert heal == completion(execution, RESULT).heal
+def test_completion_by_hand_puts_nothing_back() -> None:
+    """Who has run nothing has no origin to tell of, and no record to heal."""
+    command = completion(GRANT, RESULT)
+    assert ("", False) == (command.origin, command.heal)
+
+
+def test_completion_tells_of_its_owner() -> None:
+    """Who has run the body tells where, and whether its lease is good."""
+    command = completion(GRANT, RESULT._replace(length=3), origin="00-trace", heal=True)
+    assert (GRANT, "00-trace", True, 3) == (
+        command.grant,
+        command.origin,
+        command.heal,
+        command.length,
+    )
 
 
 def test_unsent_is_what_the_store_would_keep(process: Process) -> None:

@@ -10,6 +10,7 @@ import pytest
 from idemkit.core.colour import SYNC, drive
 from idemkit.core.ending import Ending
 from idemkit.core.execution import Execution
+from idemkit.core.feeds import Feeds
 from idemkit.core.flights import Flights
 from idemkit.core.lease import Keeper
 from idemkit.core.scribe import Scribe, tell_lost
@@ -271,7 +272,7 @@ def test_loss_without_listeners_is_logged_alone(
 ) -> None:
     """Without telemetry, the log is all there is."""
     process = sync_world.process()
-    wiring = Wiring(process.store, SYNC, Flights(), Keeper(threaded=False), None)
+    wiring = Wiring(process.store, SYNC, Flights(), Keeper(threaded=False), None, Feeds())
     with caplog.at_level(logging.WARNING, "idemkit"):
         tell_lost(wiring, process.execution(), Standing.FORGOTTEN)
     assert ["shop.pay lost its claim before it completed (forgotten)"] == caplog.messages
@@ -286,6 +287,6 @@ def test_thread_that_renews_is_looked_after(sync_world: World) -> None:
         def revive(self) -> None:
             revived.append(True)
 
-    wiring = Wiring(process.store, SYNC, Flights(), Watched(threaded=False), None)
+    wiring = Wiring(process.store, SYNC, Flights(), Watched(threaded=False), None, Feeds())
     drive(Scribe(wiring).note(process.execution(), (CHARGED,), "sync"))
     assert [True] == revived

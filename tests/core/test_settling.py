@@ -145,11 +145,13 @@ def test_late_completion_is_recorded_if_nobody_took_over(process: Process) -> No
     assert process.complete(execution, "paid").recorded
 
 
-def test_completion_heals_what_the_store_lost(process: Process) -> None:
-    """A store that lost its memory during the run records the outcome."""
+@pytest.mark.parametrize(("age", "recorded"), [(0.0, True), (60.0, False)])
+def test_completion_heals_what_the_store_lost(process: Process, age: float, recorded: bool) -> None:
+    """A store that lost its memory takes the outcome of whoever's lease is good."""
     execution = process.execution()
+    execution.answered(Standing.HELD, process.world.clock() - age)
     process.world.memory.after_fork()
-    assert process.complete(execution, "paid").recorded
+    assert recorded == process.complete(execution, "paid").recorded
 
 
 async def test_cancelled_completion_comes_to_its_end(sync_world: World) -> None:

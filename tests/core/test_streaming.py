@@ -15,9 +15,9 @@ from idemkit.core.policy import Policy
 from idemkit.core.reading import Reader
 from idemkit.errors import InProgressError, ReentrantCallError, StoreUnavailableError
 from idemkit.protocol import Kind, Running, Standing
-from idemkit.testing.faults import request_lost
+from idemkit.testing.faults import on_point, request_lost
 from tests.core.rehearsal import opened
-from tests.core.worlds import CALL, Process, World
+from tests.core.worlds import CALL, Backend, Process, World
 from tests.stand_ins import reached
 
 POLICY = Policy(ttl=3600.0)
@@ -202,6 +202,23 @@ def test_store_that_is_down_is_told(process: Process) -> None:
     with pytest.raises(StoreUnavailableError) as raised:
         attach(process)
     assert CALL.key == raised.value.key
+
+
+def test_points_of_attaching(process: Process) -> None:
+    """A sequence is claimed as any call is."""
+    passed: list[str] = []
+    with on_point(lambda name, /, *_: passed.append(name)):
+        attach(process)
+    assert ["before_claim", "after_claim_before_body"] == passed
+
+
+def test_refusal_is_told(process: Process, backend: Backend) -> None:
+    """A sequence that was refused is a span with the reason."""
+    attach(process)
+    with pytest.raises(InProgressError):
+        attach(process, on_duplicate="reject")
+    (span,) = backend.spans.get_finished_spans()
+    assert "idemkit.errors.InProgressError" == (span.attributes or {})["error.type"]
 
 
 def test_sequence_may_run_unprotected(process: Process) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from idemkit.core.call import Call
 from idemkit.core.colour import ASYNC, SYNC, Frame
+from idemkit.core.feeds import Feeds
 from idemkit.core.flights import Flights
 from idemkit.core.lease import Keeper
 from idemkit.core.telemetry import Subject
@@ -15,7 +16,7 @@ from idemkit.testing import FaultyStore
 
 def wired(store: Store) -> Wiring:
     """Return a wiring for synchronous callers."""
-    return Wiring(store, SYNC, Flights(), Keeper(threaded=False), None)
+    return Wiring(store, SYNC, Flights(), Keeper(threaded=False), None, Feeds())
 
 
 @pytest.mark.parametrize(("colour", "local"), [("any", True), ("sync", False), ("async", False)])
@@ -59,20 +60,20 @@ def test_subject_names_operation_store_and_digest() -> None:
 def test_step_goes_the_way_of_its_call(frame: Frame, caller: Caller) -> None:
     """What a call's own store serves goes there, in the call's own frame."""
     store = MemoryStore()
-    wiring = Wiring(store, frame, Flights(), Keeper(threaded=False), None)
+    wiring = Wiring(store, frame, Flights(), Keeper(threaded=False), None, Feeds())
     assert (store, frame) == wiring.for_step(caller)
 
 
 def test_synchronous_step_inside_a_coroutine_blocks() -> None:
     """It goes where the beat thread goes, to a face that serves threads."""
     store, parting = FaultyStore(MemoryStore(), "async"), MemoryStore()
-    wiring = Wiring(store, ASYNC, Flights(), Keeper(threaded=False), parting)
+    wiring = Wiring(store, ASYNC, Flights(), Keeper(threaded=False), parting, Feeds())
     assert (parting, SYNC) == wiring.for_step("sync")
 
 
 def test_synchronous_step_without_a_way_is_refused() -> None:
     """Where there is no such face, the error names the store and the way out."""
     store = FaultyStore(MemoryStore(), "async")
-    wiring = Wiring(store, ASYNC, Flights(), Keeper(threaded=False), None)
+    wiring = Wiring(store, ASYNC, Flights(), Keeper(threaded=False), None, Feeds())
     with pytest.raises(TypeError, match="'memory' serves asynchronous callers only"):
         wiring.for_step("sync")

@@ -16,6 +16,7 @@ from idemkit.core.colour import ASYNC, SYNC, drive
 from idemkit.core.ending import Ending, returned
 from idemkit.core.engine import Begun, Engine
 from idemkit.core.execution import Execution
+from idemkit.core.feeds import Feeds
 from idemkit.core.flights import Flights
 from idemkit.core.lease import Keeper
 from idemkit.core.policy import Policy
@@ -31,7 +32,7 @@ CODEC = TypedCodec()
 
 
 class Process:
-    """One process: its store, its flights, its keeper and its engines.
+    """One process: its store, its flights, its feeds, its keeper and its engines.
 
     Args:
         world: Where it lives.
@@ -43,6 +44,7 @@ class Process:
         self.world = world
         self.store = FaultyStore(world.memory, colour or world.caller)
         self.flights = Flights()
+        self.feeds = Feeds()
         self.keeper = Keeper(world.clock, threaded=False)
         self._parting = FaultyStore(world.memory, "sync") if parting else None
         self.engine = self.engine_for(world.caller)
@@ -51,7 +53,8 @@ class Process:
         """Return one more engine, on the same flights."""
         frame = SYNC if caller == "sync" else ASYNC
         parting = self._parting
-        return Engine(Wiring(store or self.store, frame, self.flights, self.keeper, parting))
+        wiring = Wiring(store or self.store, frame, self.flights, self.keeper, parting, self.feeds)
+        return Engine(wiring)
 
     def begin(self, call: Call = CALL, **settings: Any) -> Begun:
         """Begin a call."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -96,6 +97,68 @@ async def test_task_left_by_a_call_that_is_done_goes_on(idem: Idempotency) -> No
     done.set()
     await left[0]
     assert ["mail"] == sent
+
+
+async def test_context_of_a_call_that_was_closed_elsewhere_is_free(idem: Idempotency) -> None:
+    """Where a coroutine was begun and another context has closed it, steps are mere calls again."""
+
+    @idem.idempotent
+    async def order() -> None:
+        await asyncio.sleep(0)
+
+    context, unfinished = copy_context(), order()
+    context.run(unfinished.send, None)
+    unfinished.close()
+    assert "mail" == context.run(step, "send", str, "mail")
+
+
+async def closed_elsewhere(idem: Idempotency) -> None:
+    """Leave in this context a call whose generator another task has closed."""
+
+    async def order() -> AsyncGenerator[str]:
+        async with idem.operation("inner", key=7):
+            yield "ordered"
+
+    unfinished = order()
+    await anext(unfinished)
+    await asyncio.create_task(unfinished.aclose())
+
+
+async def test_task_whose_generator_was_closed_elsewhere_goes_on(idem: Idempotency) -> None:
+    """Its steps are no part of what the generator ran, however often it takes some."""
+
+    async def task() -> list[str]:
+        await closed_elsewhere(idem)
+        return [step("send", str, number) for number in (1, 2)]
+
+    assert ["1", "2"] == await asyncio.create_task(task())
+
+
+async def test_step_belongs_to_the_call_around_what_was_closed_elsewhere(
+    idem: Idempotency,
+) -> None:
+    """What is over hides neither the call that goes on, nor that it has failed."""
+    taken: list[str] = []
+    left: list[asyncio.Task[None]] = []
+    failed = asyncio.Event()
+
+    async def late() -> None:
+        await failed.wait()
+        step("late", taken.append, "late")
+
+    @idem.idempotent
+    async def order() -> None:
+        await closed_elsewhere(idem)
+        step("pay", taken.append, "paid")
+        left.append(asyncio.create_task(late()))
+        raise ConnectionError
+
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await order()
+    failed.set()
+    ends = await asyncio.gather(*left, return_exceptions=True)
+    assert ([ClaimLostError] * 2, ["paid"]) == ([type(end) for end in ends], taken)
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
