@@ -93,18 +93,22 @@ class ThreadBell:
 class LoopBell:
     """Wake a task on the loop it was made on."""
 
-    __slots__ = ("_event", "_loop")
+    __slots__ = ("_event", "_loop", "_thread")
 
     def __init__(self) -> None:
         import asyncio
 
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._event = asyncio.Event()
 
     def ring(self) -> None:
         """Wake the task; a loop that has been closed has nobody left to wake."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._event.set)
+            if threading.get_ident() == self._thread:  # and so the loop need not be woken
+                self._event.set()
+            else:
+                self._loop.call_soon_threadsafe(self._event.set)
 
     async def wait(self, seconds: float | None) -> bool:
         """Suspend the calling task until the ring."""

@@ -105,10 +105,14 @@ class Reader:
             self._wiring.feeds.leave(self._call.address, self.feed)
             self.bell.ring()  # whoever waits in another thread waits for nothing
 
-    async def next(self) -> Sequence[bytes]:
+    async def next(self, until: float = float("inf")) -> Sequence[bytes]:
         """Return the next chunks that are there, waiting for the first of them; none at the end.
 
+        Args:
+            until: Monotonic seconds up to which to wait.
+
         Raises:
+            TimeoutError: None has come until then; whoever has more patience may ask again.
             StreamGapError: Chunks are missing.
             StreamInterruptedError: The owner failed or vanished, or another took its place.
             ResultUnavailableError: The sequence was not kept.
@@ -130,7 +134,7 @@ class Reader:
             if self._ended(self.feed.page):
                 return ()
             if self.waiting:
-                await self._wait()
+                await self._wait(until)
             self.waiting = True  # and look once more: whoever comes from now on rings
         return ()
 
@@ -142,15 +146,19 @@ class Reader:
             raise self._gap()
         return list(page.chunks)
 
-    async def _wait(self) -> None:
-        if self.feed.live:
-            await self.bell.wait(self._lease)  # it may die without a word
-            return
+    async def _wait(self, until: float) -> None:
         now = time.monotonic()
+        if now >= until:
+            raise TimeoutError
+        if self.feed.live:
+            await self.bell.wait(min(until - now, self._lease))  # it may die without a word
+            return
         left = self.feed.look_at - now
         if left <= 0 and self.feed.begin_fetch(now, self._lease):
             await self._look()
-        elif not await self.bell.wait(min(left, self._lease) if left > 0 else self._lease):
+            return
+        long = min(left, self._lease) if left > 0 else self._lease
+        if not await self.bell.wait(min(until - now, long)) and long <= until - now:
             self.feed.look_at = 0.0  # silence for so long must have a reason
 
     async def _look(self) -> None:

@@ -379,10 +379,18 @@ async def test_one_ring_wakes_a_task_once() -> None:
 
 
 def test_bell_of_a_closed_loop_rings_for_nobody() -> None:
-    """Whoever rings for a loop that is gone is not to suffer for it."""
-    bell = asyncio.run(answer_of(LoopBell))
+    """Whoever rings for a loop that is gone is not to suffer for it, on its thread or another."""
+    loop = asyncio.new_event_loop()
+    bell = loop.run_until_complete(answer_of(LoopBell))
+    waiting = bell.wait(None)
+    task = loop.create_task(waiting)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(bell.ring).result()
     bell.ring()
-    assert not bell._event.is_set()
+    assert not task.done()
+    waiting.close()
 
 
 async def answer_of(make: Callable[[], Any]) -> Any:

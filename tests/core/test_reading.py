@@ -171,6 +171,23 @@ def test_lost_ring_delays_by_a_lease_at_most(process: Rehearsal, other: Rehearsa
     assert ([b"a"], True) == (listening.chunks, listening.actor.over)
 
 
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_patience_may_end_before_anything_comes(
+    process: Rehearsal, other: Rehearsal, where: str
+) -> None:
+    """Whoever has more of it asks again, and has missed nothing."""
+    recorder = process.recorder(b"a")
+    reading = process if where == "here" else other
+    reader = reading.reader(recorder.feed.epoch, 1)
+    begun = process.clock()
+    with pytest.raises(TimeoutError):
+        reading.run(reader.next(begun + 2))
+    assert 2 <= process.clock() - begun < 3
+    recorder.put(b"b")
+    process.end(recorder)
+    assert [b"b"] == rest(reading, reader)
+
+
 def test_ring_during_a_look_is_heard(process: Rehearsal, other: Rehearsal) -> None:
     """What the store answered may be older."""
     recorder = process.recorder(b"a")
