@@ -1,0 +1,83 @@
+"""Answers as they are recorded: a head, and a body in one piece or in many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ..core.codecs import TypedCodec
+from ..errors import ResultUnreadableError
+from .views import Headers
+
+if TYPE_CHECKING:
+    from ..core.call import Call
+    from ..protocol import Recorded
+
+__all__ = ["CODEC", "Head", "ends_event", "read_head", "read_whole", "write_head", "write_whole"]
+
+CODEC: Final = "idemkit.http"
+"""The name under which answers are recorded."""
+
+_codec: Final = TypedCodec()
+
+
+class Head(NamedTuple):
+    """What comes before the body.
+
+    Args:
+        status: The status code.
+        headers: The header fields.
+        kept: Whether it is for duplicates too.
+    """
+
+    status: int
+    headers: Headers
+    kept: bool = True
+
+    @property
+    def declared(self) -> int | None:
+        """The bytes of the body, if the head says so."""
+        length = self.headers.get("content-length", "")
+        return int(length) if length.isascii() and length.isdecimal() else None
+
+    @property
+    def is_events(self) -> bool:
+        """Whether the body is a stream of server-sent events."""
+        return self.headers.get("content-type", "").lower().startswith("text/event-stream")
+
+
+def write_head(head: Head) -> bytes:
+    """Return the first chunk of an answer that is recorded piece by piece."""
+    return _codec.encode([head.status, _lists(head), head.kept])
+
+
+def read_head(chunk: bytes) -> Head:
+    """Return what `write_head` wrote."""
+    status, pairs, kept = _codec.decode(chunk)
+    return Head(status, Headers(map(tuple, pairs)), kept)
+
+
+def write_whole(head: Head, body: bytes) -> bytes:
+    """Return the bytes of an answer that came in one piece."""
+    return _codec.encode([head.status, _lists(head), body])
+
+
+def read_whole(call: Call, recorded: Recorded) -> tuple[Head, bytes]:
+    """Return what `write_whole` wrote.
+
+    Raises:
+        ResultUnreadableError: The record is none of an answer.
+    """
+    if recorded.codec != CODEC:
+        message = f"what is recorded of {call.operation} is no answer to a request"
+        raise ResultUnreadableError(message, key=call.key)
+    status, pairs, body = _codec.decode(recorded.body)
+    return Head(status, Headers(map(tuple, pairs))), body
+
+
+def ends_event(chunk: bytes) -> bool:
+    """Say whether a part of a stream of events ends one of them."""
+    return chunk.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))
+
+
+def _lists(head: Head) -> list[list[str]]:
+    return [list(pair) for pair in head.headers.pairs]

@@ -1,0 +1,388 @@
+"""Middleware for ASGI applications: Starlette, FastAPI, Litestar, Quart, Django and all others.
+
+Whoever makes a guarded request is a reader of what the application answers, and no more: the
+application runs to its end in a task of its own, whether its client stays or leaves.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from ..core.colour import ASYNC
+from ..core.execution import Execution
+from ..errors import IdempotencyError, StoreUnavailableError, StreamInterruptedError
+from ..producers import wind_up
+from .door import KEEP_ALIVE_SECONDS, REPLAYED, UNGUARDED, Door, RefusedError
+from .exchange import Exchange
+from .follower import Answer, Follower
+from .problems import TOO_LARGE, of_error
+from .views import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+
+    from ..core.reading import Reader
+    from ..operation import Configuration
+    from .door import ErrorRenderer, OnEvent, Rule
+    from .exchange import App, Message, Receive, Send
+    from .policy import HTTPPolicy
+    from .problems import Problem
+
+    Scope = MutableMapping[str, Any]
+
+__all__ = ["IdempotencyMiddleware"]
+
+WAIT: Final = 60.0
+"""Seconds for which a duplicate waits where no policy says."""
+
+TRUST: Final = 0.05
+"""Seconds for which an answer is waited for before anybody looks whether the client is still there;
+most answers need no such look."""
+
+GUARDED: Final = "idemkit.guarded"
+"""The key of a scope that is guarded already."""
+
+_KEEP_ALIVE: Final = b": keep-alive\n\n"
+
+logger: Final = logging.getLogger("idemkit")
+
+
+class IdempotencyMiddleware:
+    """Guard the requests of an application.
+
+    ::
+
+        app.add_middleware(IdempotencyMiddleware, idempotency=idem, policy=HTTPPolicy(ttl=3600))
+
+    What changes answers on their way out (CORS, compression) belongs outside of it.
+
+    Args:
+        app: The application.
+        idempotency: Where it is guarded.
+        policy: How, where no route says otherwise; default: `HTTPPolicy()`.
+        routes: Policies by route, such as ``"POST /chat"``; None leaves a route alone.
+        error_renderer: Called with a `Problem` and the `Request`; returns status, header fields
+            and body in place of the problem document.
+        on_event: Called with an `HTTPEvent` after each request that a policy applies to.
+
+    Raises:
+        TypeError: Something is of the wrong type, or a setting is not for routes.
+        ValueError: A route is malformed.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        /,
+        *,
+        idempotency: Configuration,
+        policy: HTTPPolicy | None = None,
+        routes: Mapping[str, HTTPPolicy | None] | None = None,
+        error_renderer: ErrorRenderer | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        self._app = app
+        self._door = Door(
+            idempotency,
+            policy,
+            routes,
+            error_renderer=error_renderer,
+            on_event=on_event,
+            caller="async",
+            wait=WAIT,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or go along with the server's life."""
+        if scope["type"] == "http":
+            rule = self._door.rule(scope["method"], scope["path"])
+            if rule is not None and GUARDED not in scope:
+                values = _values(scope, rule)
+                if values or rule.http.required or rule.http.derive is not None:
+                    await _Visit(self._app, self._door, rule, scope, receive, send).answer(values)
+                    return
+        elif scope["type"] == "lifespan":
+            await self._app(scope, self._opening(receive), self._closing(send))
+            return
+        await self._app(scope, receive, send)
+
+    def _opening(self, receive: Receive) -> Receive:
+        """Open the store when the server starts, and drain what is detached when it stops."""
+
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._open()
+            elif message["type"] == "lifespan.shutdown":
+                await wind_up(self._door.idempotency.engines, ASYNC)
+            return message
+
+        return received
+
+    def _closing(self, send: Send) -> Send:
+        """Close the store when the application has stopped."""
+
+        async def sent(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await self._door.idempotency.aclose()
+            await send(message)
+
+        return sent
+
+    async def _open(self) -> None:
+        try:
+            await self._door.idempotency.aopen()
+        except StoreUnavailableError as error:
+            logger.warning("%s; the application starts without it", error)
+
+
+class _Visit:
+    """One request.
+
+    Args:
+        app: The application.
+        door: What is known of it.
+        rule: How the request is guarded.
+        scope: What the server says of the request.
+        receive: Where its body comes from.
+        send: Where its answer goes.
+    """
+
+    def __init__(
+        self, app: App, door: Door, rule: Rule, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._app = app
+        self._door = door
+        self._rule = rule
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._request = Request.of_scope(scope)
+        self._begun = False
+        self._exchange: Exchange | None = None
+        self._stop_watching: Callable[[], None] | None = None
+
+    async def answer(self, values: Sequence[str]) -> None:
+        """Answer it, from a record if there is one."""
+        try:
+            key = self._door.key(self._rule, values)
+            body = await self._body()
+        except RefusedError as refused:
+            await self._refuse(refused.problem)
+            return
+        if body is None:
+            return
+        case = self._door.case(self._rule, self._request, key, body)
+        self._follower = Follower(self._door.engine, case, self._rule.wait, self._watch)
+        try:
+            await self._follow(self._follower, body)
+        except IdempotencyError as error:
+            if self._begun or error is self._raised:
+                raise  # what has been sent must not look whole, and what the application raises
+            await self._refuse(of_error(error), case.call.key)
+        finally:
+            self._leave()
+
+    # ------------------------------------------------------------------------- the request
+
+    async def _body(self) -> bytes | None:
+        """Return the body; None if the client has left, or nothing is left to be guarded.
+
+        Raises:
+            RefusedError: It is too large, and must not pass unguarded.
+        """
+        messages: list[Message] = []
+        room = self._rule.http.max_request - (_declared(self._request) or 0)
+        if room >= 0:
+            room = self._rule.http.max_request
+            while room >= 0:
+                message = await self._receive()
+                if message["type"] != "http.request":
+                    return None  # it left before it had asked for anything
+                messages.append(message)
+                room -= len(message.get("body", b""))
+                if room >= 0 and not message.get("more_body", False):
+                    return b"".join([message.get("body", b"") for message in messages])
+        if self._rule.http.required:
+            raise RefusedError(TOO_LARGE)
+        await self._pass_by(messages)
+        return None
+
+    async def _pass_by(self, messages: list[Message]) -> None:
+        """Leave the request to the application, with what has been read of it."""
+        again = iter(messages)
+
+        async def receive() -> Message:
+            return next(again, None) or await self._receive()
+
+        await self._app(self._scope, receive, self._marked("request-too-large"))
+        self._tell("unguarded")
+
+    def _marked(self, why: str) -> Send:
+        """Return a `send` that says why the request was not guarded."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (UNGUARDED.encode(), why.encode())]
+                message = {**message, "headers": headers}
+            await self._send(message)
+
+        return send
+
+    # ----------------------------------------------------------------- the way to an answer
+
+    async def _follow(self, follower: Follower, body: bytes) -> None:
+        answer = follower.recall() or await self._arrive(follower, body)
+        if answer is not None:
+            await self._pass_on(follower, answer)
+            self._tell(answer.kind, key=follower.key, status=answer.head.status)
+
+    async def _arrive(self, follower: Follower, body: bytes) -> Answer | None:
+        """Return the answer, ours to have made or not; None if the client has left."""
+        while not follower.left:
+            begun = await follower.arrive()
+            if not isinstance(begun, Execution):
+                return begun
+            answer = await self._lead(follower, begun, body)
+            if answer is not None:
+                return answer
+        return None
+
+    async def _lead(self, follower: Follower, execution: Execution, body: bytes) -> Answer | None:
+        """Return the answer that the application makes for us; None if there is none for us."""
+        self._exchange = exchange = Exchange(
+            self._door.engine,
+            execution,
+            self._rule.http,
+            app=self._app,
+            scope={**self._scope, GUARDED: True},
+            body=body,
+        )
+        reader = follower.listen(exchange.feed)
+        try:
+            chunks = await self._first(reader)
+        except StreamInterruptedError as error:
+            if exchange.asked is not None or error is self._raised:
+                raise
+            follower.leave()
+            return None  # another caller took over
+        transcript = exchange.transcript
+        if not chunks or transcript.head is None:
+            return None
+        if transcript.whole is not None:
+            return Answer(transcript.head, execution.kind, (transcript.whole,))
+        return Answer(transcript.head, execution.kind, chunks[1:], reader)
+
+    async def _first(self, reader: Reader) -> Sequence[bytes]:
+        try:
+            return await self._or_its_error(reader.next(time.monotonic() + TRUST))
+        except TimeoutError:
+            self._watch()
+        return await self._or_its_error(reader.next())
+
+    async def _or_its_error(self, read: Awaitable[Sequence[bytes]]) -> Sequence[bytes]:
+        """Return what was read; what the application raised instead is raised as it is."""
+        try:
+            return await read
+        except StreamInterruptedError as error:
+            told = error
+        raise self._raised or told
+
+    @property
+    def _raised(self) -> BaseException | None:
+        """What the application raised, if it runs for us, before its answer was complete."""
+        exchange = self._exchange
+        if exchange is None or exchange.error is exchange.asked:
+            return None
+        return exchange.error
+
+    # -------------------------------------------------------------------------- the client
+
+    def _watch(self) -> None:
+        """Notice from now on when the client leaves."""
+        if self._stop_watching is None:
+            self._stop_watching = ASYNC.start(self._disconnected())
+
+    async def _disconnected(self) -> None:
+        # Never asked again after that: some servers would not answer.
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._follower.disconnected()
+        if self._exchange is not None:
+            self._exchange.heard = False
+
+    def _leave(self) -> None:
+        self._follower.leave()
+        if self._exchange is not None:
+            self._exchange.heard = False
+        if self._stop_watching is not None:
+            self._stop_watching()
+
+    # -------------------------------------------------------------------------- the answer
+
+    async def _pass_on(self, follower: Follower, answer: Answer) -> None:
+        """Send an answer, and its end only when it is recorded."""
+        await self._start(answer)
+        if answer.whole is not None:
+            await self._part(answer.whole, last=True)
+            return
+        self._watch()
+        left, held = answer.head.declared, b""
+        while chunks := await self._more(answer):
+            for chunk in filter(None, (held, *chunks)):
+                held = b""
+                if left is not None and (left := left - len(chunk)) <= 0:
+                    held = chunk  # with its last byte the client has everything
+                else:
+                    await self._part(chunk)
+        if not follower.left:
+            await self._part(held, last=True)
+
+    async def _more(self, answer: Answer) -> Sequence[bytes]:
+        """Return what comes next, with a sign of life to a client that reads events."""
+        while True:
+            patience = KEEP_ALIVE_SECONDS if answer.between_events else float("inf")
+            try:
+                return await self._or_its_error(answer.next(time.monotonic() + patience))
+            except TimeoutError:
+                await self._part(_KEEP_ALIVE)
+
+    async def _start(self, answer: Answer) -> None:
+        fields = list(answer.head.headers.pairs)
+        if answer.kind in ("replayed", "joined"):
+            fields.append(REPLAYED)
+        elif answer.kind == "unprotected":
+            fields.append((UNGUARDED, "store-unavailable"))
+        await self._send_start(answer.head.status, fields)
+
+    async def _send_start(self, status: int, fields: Iterable[tuple[str, str]]) -> None:
+        self._begun = True
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _part(self, chunk: bytes, *, last: bool = False) -> None:
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": not last})
+
+    async def _refuse(self, problem: Problem, key: str | None = None) -> None:
+        status, fields, body = self._door.refusal(self._rule, problem, self._request)
+        await self._send_start(status, fields)
+        await self._part(body, last=True)
+        self._tell("refused", key=key, status=status, problem=problem.code)
+
+    def _tell(self, outcome: str, **event: Any) -> None:
+        self._door.tell(outcome=outcome, operation=self._rule.operation, **event)
+
+
+def _values(scope: Scope, rule: Rule) -> list[str]:
+    """Return every value of the field that carries the key."""
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == rule.field]
+
+
+def _declared(request: Request) -> int | None:
+    """Return the bytes of the body, if the request says so."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdecimal() else None

@@ -1,0 +1,221 @@
+"""What both doors know of an application: its policies, its store, and how it says no."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..core.call import Call
+from ..core.keys import canonical, digest, prefix
+from ..operation import Configuration
+from .fingerprint import fingerprint
+from .follower import Case
+from .policy import HTTPPolicy
+from .problems import MISSING, Problem, malformed, render
+from .routes import Routes
+from .syntax import MalformedKeyError, parse_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..core.engine import Engine
+    from ..core.policy import Policy
+    from ..stores.base import Caller
+    from .problems import Rendered
+    from .views import Request
+
+    ErrorRenderer = Callable[[Problem, Request], Rendered]
+    OnEvent = Callable[["HTTPEvent"], object]
+
+__all__ = [
+    "REPLAYED",
+    "UNGUARDED",
+    "Door",
+    "HTTPEvent",
+    "RefusedError",
+    "Rule",
+]
+
+REPLAYED: Final = ("Idempotency-Replayed", "true")
+"""The field of an answer that comes from a record."""
+
+UNGUARDED: Final = "Idempotency-Unguarded"
+"""The field that says why a request with a key was not guarded."""
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+"""Seconds of silence after which a client that reads events gets a sign of life."""
+
+logger: Final = logging.getLogger("idemkit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTTPEvent:
+    """What became of one request that a policy applies to.
+
+    Args:
+        outcome: In the words of `Outcome`, or ``"refused"``, or ``"unguarded"``.
+        operation: The method, and the route's pattern if it is listed.
+        key: The text of the call's key; None if it has none.
+        status: Of the answer; None if there was nobody to answer.
+        problem: The code of the refusal, if it was one.
+    """
+
+    outcome: str
+    operation: str
+    key: str | None = None
+    status: int | None = None
+    problem: str | None = None
+
+
+class RefusedError(Exception):
+    """Carries a refusal out of the way that a request takes."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.title)
+        self.problem: Problem = problem
+
+
+class Rule(NamedTuple):
+    """How one operation's requests are guarded.
+
+    Args:
+        http: As the user says it.
+        policy: As the engine knows it.
+        operation: The operation's name.
+        field: The name of the field that carries the key, as ASGI has it.
+        wait: Seconds for which a duplicate waits for an answer to begin.
+    """
+
+    http: HTTPPolicy
+    policy: Policy
+    operation: str
+    field: bytes
+    wait: float
+
+
+class Door:
+    """A guarded application.
+
+    Args:
+        idempotency: Where it is guarded.
+        policy: How, where no route says otherwise; None is the default.
+        routes: Policies of routes; see `Routes`.
+        error_renderer: Returns the answer for a problem; None writes a problem document.
+        on_event: Called after each request that a policy applies to.
+        caller: The application's colour.
+        wait: Seconds for which duplicates wait where no policy says.
+
+    Raises:
+        TypeError: Something is of the wrong type, or a setting is not for routes.
+        ValueError: A route is malformed.
+    """
+
+    def __init__(
+        self,
+        idempotency: Configuration,
+        policy: HTTPPolicy | None,
+        routes: Mapping[str, HTTPPolicy | None] | None,
+        *,
+        error_renderer: ErrorRenderer | None,
+        on_event: OnEvent | None,
+        caller: Caller,
+        wait: float,
+    ) -> None:
+        _check(idempotency)
+        self.idempotency: Configuration = idempotency
+        self._routes = Routes(policy or HTTPPolicy(), routes)
+        self._rules: dict[tuple[int, str], Rule] = {}
+        self._render = error_renderer
+        self._on_event = on_event
+        self._caller: Caller = caller
+        self._wait = wait
+        self._head = prefix(idempotency.namespace, "idemkit.http", 1)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine for callers of the application's colour."""
+        return self.idempotency.engine(self._caller)
+
+    def rule(self, method: str, path: str) -> Rule | None:
+        """Return how requests of a method and path are guarded; None leaves them alone."""
+        guard = self._routes.find(method, path)
+        if guard is None:
+            return None
+        policy, operation = guard
+        rule = self._rules.get((id(policy), operation))
+        return rule or self._rules.setdefault(
+            (id(policy), operation), self._made(policy, operation)
+        )
+
+    def key(self, rule: Rule, values: Sequence[str]) -> str | None:
+        """Return a request's key, given every value of its field; None if it needs none.
+
+        Raises:
+            RefusedError: It is malformed, or is missing and must not.
+        """
+        if values:
+            try:
+                return parse_key(values, rule.http.pattern)
+            except MalformedKeyError as error:
+                raise RefusedError(malformed(str(error))) from error
+        if rule.http.required and rule.http.derive is None:
+            raise RefusedError(MISSING)
+        return None
+
+    def case(self, rule: Rule, request: Request, key: str | None, body: bytes) -> Case:
+        """Return what a request asks for; without a key, what it says is its key."""
+        kind = request.headers.get("content-type", "")
+        payload = fingerprint(request.method, request.path, request.query, kind, body)
+        whose: object = rule.http.scope(request)
+        if not isinstance(whose, str):
+            message = f"scope must return text, not {type(whose).__name__}"
+            raise TypeError(message)
+        named = ("key", key) if key is not None else ("request", payload)
+        place = canonical((whose, request.method, request.path, *named))
+        call = Call(
+            rule.operation,
+            f"{rule.operation}@1:",
+            digest(self._head, place).hex(),
+            payload,
+            kwargs={"request": request},
+        )
+        return Case(call, rule.policy)
+
+    def refusal(self, rule: Rule, problem: Problem, request: Request) -> Rendered:
+        """Return the answer for a problem."""
+        if self._render is not None:
+            return self._render(problem, request)
+        return render(problem, rule.http.docs_url)
+
+    def tell(self, **event: Any) -> None:
+        """Let the user know what became of a request; their mistakes are not the client's."""
+        if self._on_event is not None:
+            try:
+                self._on_event(HTTPEvent(**event))
+            except Exception:
+                logger.exception("on_event failed")
+
+    def _made(self, policy: HTTPPolicy, operation: str) -> Rule:
+        wait = self._wait if policy.wait_seconds is None else policy.wait_seconds
+        settings: dict[str, Any] = {
+            "on_duplicate": policy.on_duplicate,
+            "wait": wait,
+            "max_bytes": policy.max_response,
+        }
+        if policy.ttl_seconds is not None:
+            settings["ttl"] = policy.ttl_seconds
+        field = policy.header.lower().encode()
+        return Rule(policy, self.idempotency.refined(settings), operation, field, wait)
+
+
+def _check(idempotency: Any) -> None:
+    if not isinstance(idempotency, Configuration):
+        message = f"idempotency must be an Idempotency, not {type(idempotency).__name__}"
+        raise TypeError(message)
+    idempotency.check_sequences("a guarded route")
+    if callable(idempotency.policy.on_abandoned):
+        raise TypeError(
+            "on_abandoned is a hook here, and no value it returns could stand for an answer: "
+            "pass on_abandoned='retry' or 'raise'"
+        )

@@ -1,0 +1,136 @@
+"""An ASGI application at work on one request, in a task of its own, whoever listens.
+
+It is given the whole body once, and then nothing until it has answered: an early disconnect would
+make it cut its answer short. What it sends is taken down, and clients read what was taken down.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from ..core.colour import ASYNC
+from ..producers import TaskProducer
+from .answers import Head
+from .transcript import Transcript
+from .views import Headers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from ..core.engine import Engine
+    from ..core.execution import Execution
+    from .policy import HTTPPolicy
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+__all__ = ["Exchange"]
+
+BURST: Final = 64
+"""Parts after which an application that never waits lets its readers have their turn."""
+
+_PAST_US: Final = frozenset(
+    {
+        "http.response.debug",
+        "http.response.early_hint",
+        "http.response.pathsend",
+        "http.response.push",
+        "http.response.trailers",
+        "http.response.zerocopysend",
+    }
+)
+"""Extensions by which an application would send what is not taken down."""
+
+logger: Final = logging.getLogger("idemkit")
+
+
+class Exchange(TaskProducer):
+    """One request on its way through an application.
+
+    Args:
+        engine: Settles.
+        execution: The claim under which it runs.
+        policy: How the request is guarded.
+        app: The application.
+        scope: What the server says of the request.
+        body: The whole body of the request.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        execution: Execution,
+        policy: HTTPPolicy,
+        *,
+        app: App,
+        scope: MutableMapping[str, Any],
+        body: bytes,
+    ) -> None:
+        super().__init__(engine, execution, lasting=policy.on_disconnect == "continue")
+        self.transcript: Transcript = Transcript(self, policy)
+        self.error: BaseException | None = None
+        """What the application raised before its answer was complete."""
+        self.heard: bool = True
+        """Whether the client is there that gets the application's error."""
+        self._app = app
+        self._scope = {**scope, "extensions": _ours(scope.get("extensions"))}
+        self._body: bytes | None = body
+        self._answered = ASYNC.bell()
+
+    def stop(self, error: Any = None) -> None:
+        """Ask it to stop; what comes after a complete answer is the application's own."""
+        if not self.transcript.complete:
+            super().stop(error)
+
+    async def _produce(self) -> None:
+        self.execution.fix_ttl()
+        await self._app(self._scope, self._receive, self._send)
+
+    async def _conclude(self, error: BaseException | None) -> BaseException | None:
+        if self.transcript.complete:
+            if error is not None:
+                self._log("failed after its answer", error)
+            return None
+        self.error = error or RuntimeError("the application returned before its response ended")
+        told = await ASYNC.finish(self.transcript.fail(self.error))
+        if not self.heard and self.error is not self.asked:
+            self._log("failed with nobody listening", self.error)
+        self._answered.ring()
+        return told if error is None or isinstance(error, Exception) else error
+
+    def _log(self, how: str, error: BaseException) -> None:
+        operation = self.execution.call.operation
+        logger.error("%s %s", operation, how, exc_info=error, extra={"idemkit.key": self._key})
+
+    @property
+    def _key(self) -> str:
+        return self.execution.call.key
+
+    async def _receive(self) -> Message:
+        body, self._body = self._body, None
+        if body is not None:
+            return {"type": "http.request", "body": body, "more_body": False}
+        while not self.transcript.complete:
+            await self._answered.wait(None)
+        self._answered.ring()  # for whoever else waits
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        transcript = self.transcript
+        if message["type"] == "http.response.start":
+            headers = Headers.of_asgi(message.get("headers", ()))
+            transcript.start(Head(message["status"], headers))
+        elif message["type"] == "http.response.body":
+            chunk = bytes(message.get("body", b""))
+            await transcript.take(chunk, last=not message.get("more_body", False))
+            if transcript.complete:
+                self._answered.ring()
+            elif self.feed.length % BURST == 1:
+                await ASYNC.give_way()
+
+
+def _ours(extensions: Any) -> dict[str, Any]:
+    return {name: value for name, value in (extensions or {}).items() if name not in _PAST_US}

@@ -1,0 +1,155 @@
+"""Take down what an application answers: whole, if it comes in one piece, else as it comes.
+
+Colour-blind: an application of either kind says what it has to say, and this knows what becomes
+of it. The answer is recorded before its end is let out, so that nobody who has all of it can ask
+again and have it made again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core.ending import Ending, failed, stopped
+from ..core.result import Result
+from ..protocol import Kind
+from .answers import CODEC, Head, ends_event, write_head, write_whole
+from .policy import stored_headers
+from .views import Response
+
+if TYPE_CHECKING:
+    from ..producers import Producer
+    from .policy import HTTPPolicy
+
+__all__ = ["Transcript"]
+
+
+class Transcript:
+    """What one application has answered so far.
+
+    Args:
+        producer: Who runs the application.
+        policy: Which answers are kept.
+    """
+
+    def __init__(self, producer: Producer, policy: HTTPPolicy) -> None:
+        self.head: Head | None = None
+        """As the application sent it."""
+        self.whole: bytes | None = None
+        """The body, if it came in one piece."""
+        self.complete: bool = False
+        """Whether everything is out, and recorded."""
+        self._producer = producer
+        self._execution = producer.execution
+        self._recorder = producer.recorder
+        self._policy = policy
+        self._kept = False
+        self._declared: int | None = None
+        self._size = 0
+        self._between_events = True
+        self._execution.sequence = False  # until a part is out
+
+    def start(self, head: Head) -> None:
+        """Take down the head, which may be replaced until a part of the body has come."""
+        self._kept = bool(self._policy.keep(Response(head.status, head.headers)))
+        self._declared = head.declared
+        self.head = head._replace(kept=self._kept)
+
+    async def take(self, chunk: bytes, *, last: bool) -> None:
+        """Take down a part of the body; return when the producer may go on.
+
+        Raises:
+            RuntimeError: The application has not begun to answer.
+        """
+        if self.complete:
+            return  # nothing that comes after the end is for anybody
+        if self.head is None:
+            raise RuntimeError("the application sent a body before it started its response")
+        self._size += len(chunk)
+        last = last or (self._declared is not None and self._size >= self._declared)
+        if last and self._size == len(chunk) and not self._recorder.feed.length:
+            await self._conclude_whole(self.head, chunk)
+            return
+        self._put(self.head, chunk)
+        if last:
+            await self._conclude(await self._result())
+        elif self._recorder.full:
+            await self._recorder.room()
+
+    async def fail(self, error: BaseException) -> BaseException:
+        """Settle an answer that will never be whole; return what its readers are to hear."""
+        self._recorder.give_up(Kind.INCOMPLETE)
+        await self._recorder.close(CODEC)
+        asked = self._producer.asked
+        if asked is not None and error is asked:
+            await self._producer.engine.settle(self._execution, stopped(self._execution, asked))
+            return asked
+        await self._producer.engine.settle(self._execution, failed(self._execution, error))
+        return self._producer.interrupted(f"failed with {type(error).__name__}")
+
+    async def _conclude_whole(self, head: Head, body: bytes) -> None:
+        self._tally(body)
+        won = await self._settle(self._whole_result(head, body))
+        if won:
+            self.whole = body
+            feed = self._recorder.feed
+            feed.add(write_head(self._for_others(head)))
+            feed.add(body)
+        self._end(won=won)
+
+    async def _conclude(self, result: Result | None) -> None:
+        self._end(won=await self._settle(result))
+
+    def _end(self, *, won: bool) -> None:
+        self.complete = True
+        self._producer.tell(None if won else self._producer.interrupted("was taken over"))
+
+    async def _settle(self, result: Result | None) -> bool:
+        """Record it, or let the next one run; say whether the answer is ours to give."""
+        ending = Ending(result=result)
+        conclusion = await self._producer.engine.settle(self._execution, ending)
+        kept = result is not None and result.kind in (Kind.VALUE, Kind.SEQUENCE)
+        self._execution.recorded = conclusion.recorded and kept
+        return conclusion.winner is None
+
+    def _whole_result(self, head: Head, body: bytes) -> Result | None:
+        if not self._kept:
+            return None
+        ttl = self._execution.ttl
+        if len(body) > self._policy.max_response:
+            return Result(Kind.OVERSIZED, "", b"", ttl, 0.0)
+        return Result(Kind.VALUE, CODEC, write_whole(self._for_others(head), body), ttl, 0.0)
+
+    async def _result(self) -> Result | None:
+        result = await self._recorder.close(CODEC)
+        return result if self._kept else None
+
+    def _put(self, head: Head, chunk: bytes) -> None:
+        if not self._recorder.feed.length:
+            self._begin(head)
+        if not chunk or (head.is_events and self._is_heartbeat(chunk)):
+            return
+        if self._size > self._policy.max_response:
+            self._recorder.give_up(Kind.OVERSIZED)
+        self._recorder.put(chunk)
+        self._tally(chunk)
+
+    def _begin(self, head: Head) -> None:
+        self._execution.sequence = self._kept
+        if not self._kept:
+            self._recorder.give_up(Kind.INCOMPLETE)
+        self._recorder.put(write_head(self._for_others(head)))
+
+    def _for_others(self, head: Head) -> Head:
+        headers = stored_headers(head.headers, cookies=self._policy.replay_cookies)
+        return Head(head.status, headers, self._kept)
+
+    def _is_heartbeat(self, chunk: bytes) -> bool:
+        """Say whether a part is nothing but a sign of life, of which every client gets our own."""
+        between, lines = self._between_events, chunk.splitlines()
+        self._between_events = ends_event(chunk)
+        comment = chunk.startswith(b":") and all(line[:1] in b":" for line in lines)
+        return between and comment and self._between_events
+
+    def _tally(self, chunk: bytes) -> None:
+        if self._execution.observed is not None:
+            self._execution.observed.tally.add(chunk)
