@@ -104,8 +104,8 @@ class Request:
         return cls(
             method=scope["method"],
             path=scope["path"],
-            query=scope["query_string"].decode("latin-1"),
-            headers=Headers.of_asgi(scope["headers"]),
+            query=scope.get("query_string", b"").decode("latin-1"),
+            headers=Headers.of_asgi(scope.get("headers", ())),
             client=client[0] if client else None,
         )
 
