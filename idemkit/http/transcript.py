@@ -38,6 +38,8 @@ class Transcript:
         """The body, if it came in one piece."""
         self.complete: bool = False
         """Whether everything is out, and recorded."""
+        self.lost: bool = False
+        """Whether another caller took over, whose answer is the request's."""
         self._producer = producer
         self._execution = producer.execution
         self._recorder = producer.recorder
@@ -100,7 +102,7 @@ class Transcript:
         self._end(won=await self._settle(result))
 
     def _end(self, *, won: bool) -> None:
-        self.complete = True
+        self.complete, self.lost = True, not won
         self._producer.tell(None if won else self._producer.interrupted("was taken over"))
 
     async def _settle(self, result: Result | None) -> bool:

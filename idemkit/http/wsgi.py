@@ -140,14 +140,18 @@ class _Visit:
             return self._pass_by()
         case = self._door.case(self._rule, self._request, key, body)
         follower = Follower(self._door.engine, case, self._rule.wait, lambda: None)
-        try:
-            begun = follower.recall() or drive(follower.arrive())
-        except IdempotencyError as error:
-            follower.leave(error)
-            return self._refuse(of_error(error), case.call.key)
-        if isinstance(begun, Execution):
-            return self._perform(begun, body)
-        return self._pass_on(follower, begun)
+        while True:
+            try:
+                begun = follower.recall() or drive(follower.arrive())
+            except IdempotencyError as error:
+                follower.leave(error)
+                return self._refuse(of_error(error), follower.key)
+            if isinstance(begun, Answer):
+                return self._pass_on(follower, begun)
+            performance = self._perform(begun)
+            if performance.begin(self._app, {**self._environ, GUARDED: True}):
+                return performance
+            self._environ["wsgi.input"] = io.BytesIO(body)  # another caller took over
 
     # ------------------------------------------------------------------------- the request
 
@@ -187,22 +191,17 @@ class _Visit:
 
     # -------------------------------------------------------------------------- the answer
 
-    def _perform(self, execution: Execution, body: bytes) -> Performance:
+    def _perform(self, execution: Execution) -> Performance:
         """Return the answer as the application makes it."""
-        environ = {**self._environ, GUARDED: True}
         marks = [(UNGUARDED, "store-unavailable")] if execution.kind == "unprotected" else []
-        performance = Performance(
+        return Performance(
             self._door.engine,
             execution,
             self._rule.http,
             start_response=self._start_response,
             marks=marks,
-            on_end=lambda status: self._tell(
-                execution.kind, key=execution.call.key, status=status
-            ),
+            on_end=lambda status: self._tell(execution.kind, key=execution.call.key, status=status),
         )
-        performance.begin(self._app, environ)
-        return performance
 
     def _pass_on(self, follower: Follower, answer: Answer) -> Iterable[bytes]:
         """Return somebody else's answer."""
