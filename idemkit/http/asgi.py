@@ -16,7 +16,7 @@ from ..errors import IdempotencyError, StoreUnavailableError, StreamInterruptedE
 from ..producers import wind_up
 from .door import KEEP_ALIVE_SECONDS, REPLAYED, UNGUARDED, Door, RefusedError
 from .exchange import Exchange
-from .follower import Answer, Follower
+from .follower import Answer, Follower, GoneError
 from .problems import TOO_LARGE, of_error
 from .views import Request
 
@@ -234,24 +234,25 @@ class _Visit:
     # ----------------------------------------------------------------- the way to an answer
 
     async def _follow(self, follower: Follower, body: bytes) -> None:
-        answer = follower.recall() or await self._arrive(follower, body)
-        if answer is not None:
-            await self._pass_on(follower, answer)
-            self._tell(answer.kind, key=follower.key, status=answer.head.status)
+        try:
+            answer = follower.recall() or await self._arrive(follower, body)
+        except GoneError:
+            return
+        await self._pass_on(follower, answer)
+        self._tell(answer.kind, key=follower.key, status=answer.head.status)
 
-    async def _arrive(self, follower: Follower, body: bytes) -> Answer | None:
-        """Return the answer, ours to have made or not; None if the client has left."""
-        while not follower.left:
+    async def _arrive(self, follower: Follower, body: bytes) -> Answer:
+        """Return the answer, ours to have made or not."""
+        while True:
             begun = await follower.arrive()
             if not isinstance(begun, Execution):
                 return begun
             answer = await self._lead(follower, begun, body)
             if answer is not None:
                 return answer
-        return None
 
     async def _lead(self, follower: Follower, execution: Execution, body: bytes) -> Answer | None:
-        """Return the answer that the application makes for us; None if there is none for us."""
+        """Return the answer that the application makes for us; None if another makes it."""
         self._exchange = exchange = Exchange(
             self._door.engine,
             execution,
@@ -270,7 +271,7 @@ class _Visit:
             return None  # another caller took over
         transcript = exchange.transcript
         if not chunks or transcript.head is None:
-            return None
+            raise GoneError
         if transcript.whole is not None:
             return Answer(transcript.head, execution.kind, (transcript.whole,))
         return Answer(transcript.head, execution.kind, chunks[1:], reader)

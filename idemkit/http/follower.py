@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..core.reading import Reader
     from ..protocol import Recorded, Running
 
-__all__ = ["Answer", "Case", "Follower"]
+__all__ = ["Answer", "Case", "Follower", "GoneError"]
 
 FOR_EVER: Final = float("inf")
 
@@ -43,6 +43,10 @@ class Case(NamedTuple):
 
     call: Call
     policy: Policy
+
+
+class GoneError(Exception):
+    """The client has gone, and nobody is left who wants an answer."""
 
 
 class _WholeError(Exception):
@@ -130,15 +134,18 @@ class Follower:
         self._reader: Reader | None = None
         self._told: telemetry.Reading | None = None
 
-    async def arrive(self) -> Execution | Answer | None:
-        """Return an answer, or an execution to make it under; None if the client has gone.
+    async def arrive(self) -> Execution | Answer:
+        """Return an answer, or an execution to make it under.
 
         Raises:
+            GoneError: The client has gone.
             InProgressError: It is being made, and patience is over, or the policy is to reject.
             StreamInterruptedError: Another attempt failed, and patience is over.
             IdempotencyError: Everything else for which a claim is refused.
         """
-        while not self.left:
+        while True:
+            if self.left:
+                raise GoneError
             begun = await self._engine.attach(self._call, self._policy)
             if isinstance(begun, Execution):
                 return begun
@@ -148,7 +155,6 @@ class Follower:
                 answer = await self._join(begun)
             if answer is not None:
                 return answer
-        return None
 
     def recall(self) -> Answer | None:
         """Return the answer if this process knows it without asking the store."""

@@ -135,21 +135,21 @@ class Performance(Producer):
     def _next(self) -> bytes | None:
         """Return the next part, now that it is recorded; None at the end, when all of it is."""
         if self._transcript.complete:
-            return self._after_the_end()
+            for _ in self._chunks:
+                pass  # whatever the application does after its last byte
+            return None
         try:
-            chunk = next(filter(None, self._chunks), None)
-            if self.asked is not None:
-                raise self.asked
-            drive(self._transcript.take(chunk or b"", last=chunk is None))
+            return self._taken()
         except BaseException as error:
             self._fail(error)
             raise
-        return chunk
 
-    def _after_the_end(self) -> None:
-        """Let the application do what it does after its last byte."""
-        for _ in self._chunks:
-            pass
+    def _taken(self) -> bytes | None:
+        chunk = next(filter(None, self._chunks), None)
+        if self.asked is not None:
+            raise self.asked
+        drive(self._transcript.take(chunk or b"", last=chunk is None))
+        return chunk
 
     def _started(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None

@@ -146,7 +146,7 @@ class _Visit:
             except IdempotencyError as error:
                 follower.leave(error)
                 return self._refuse(of_error(error), follower.key)
-            if isinstance(begun, Answer):
+            if not isinstance(begun, Execution):
                 return self._pass_on(follower, begun)
             performance = self._perform(begun)
             if performance.begin(self._app, {**self._environ, GUARDED: True}):
