@@ -36,6 +36,9 @@ class Current:
             has seen can refuse a late owner's writes. 0 for a call that runs unprotected.
         replayed: Whether the outcome was recorded before, so that nothing must happen again;
             never so in the body of a function, which a replay does not run.
+        listeners: How many clients of an HTTP request, or readers of a generator, listen in this
+            process at the moment, the first one included; with 0 there may be some in other
+            processes, or later. None for a call that has no readers.
     """
 
     key: str
@@ -43,6 +46,7 @@ class Current:
     attempt: int
     fence: int
     replayed: bool = False
+    listeners: int | None = None
 
     def idempotency_key_for(self, step: str) -> str:
         """Return a key to hand to somebody else's service for one step of this call.
@@ -64,6 +68,7 @@ def current() -> Current | None:
         attempt=execution.grant.attempt,
         fence=execution.grant.epoch,
         replayed=execution.replayed,
+        listeners=None if execution.feed is None else execution.feed.readers,
     )
 
 

@@ -1,15 +1,26 @@
-"""The five acts: each makes the same calls twice, without idemkit and with it."""
+"""The seven acts: each makes the same calls twice, without idemkit and with it."""
 
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from functools import partial
 
-from . import app, partners, screen, shop
+from idemkit.http.wsgi import IdempotencyMiddleware
+
+from . import app, partners, route, screen, shop
 from .batch import Batch
 from .checkout import DEATHS, Checkout, promises
-from .stage import Scene, Stage
+from .stage import Bill, Scene, Stage
 
-__all__ = ["charge_and_die", "crash_and_rerun", "double_click", "redelivery", "three_tries"]
+__all__ = [
+    "charge_and_die",
+    "click_route",
+    "crash_and_rerun",
+    "double_click",
+    "drop_phone",
+    "redelivery",
+    "three_tries",
+]
 
 TRIES, CLICKS, DELIVERIES = 3, 5, 4
 
@@ -102,3 +113,55 @@ def charge_and_die(stage: Stage) -> Scene:
         screen.compare_fates(stage.console, story, *fates)
     further = promises(bare.fates, safe.fates)
     return Scene("Charge and die", len(DEATHS), 0, plain, guarded, further)
+
+
+def click_route(stage: Stage) -> Scene:
+    """Act 6: the impatient user again, this time in front of a route."""
+    screen.announce(
+        stage.console,
+        "6. Double click on a route",
+        "The same user over HTTP: five requests at once, with one Idempotency-Key.\n",
+    )
+    screen.show_source(stage.console, route.chat)
+    stage.console.print()
+    screen.show_difference(stage.console, "chat = IdempotencyMiddleware(chat, idempotency=idem)")
+    plain, guarded, marks = _served(stage, partial(route.clicks, count=CLICKS))
+    screen.compare_answers(stage.console, "click", plain, guarded)
+    further = {f"{CLICKS - 1} answers marked as replays, not {marks}": marks == [0, CLICKS - 1]}
+    return Scene("Clicked route", 1, 0, plain, guarded, further)
+
+
+def drop_phone(stage: Stage) -> Scene:
+    """Act 7: a phone that loses its connection in the middle of an answer, and asks again."""
+    screen.announce(
+        stage.console,
+        "7. The phone drops mid-answer",
+        "A tunnel, some ten words into the answer. Behind it the phone asks again.",
+    )
+    plain, guarded, marks = _served(stage, route.ride)
+    whole = " ".join(guarded.answers[-1].split())
+    # What the first try has shown, and where the second one is as far: the same answer, or not.
+    plain, guarded = plain.cut(), guarded.cut()
+    screen.compare_answers(stage.console, "try", plain, guarded)
+    further = {
+        f"the second try marked as a replay, not {marks}": marks == [0, 1],
+        "the whole answer in the end, the one that was paid for": guarded.lines == (whole,),
+    }
+    return Scene("Lost phone", 1, 0, plain, guarded, further)
+
+
+def _served(
+    stage: Stage, client: Callable[[int], list[route.Reply]]
+) -> tuple[Bill, Bill, list[int]]:
+    """Serve the chat twice; return both bills, and how many answers were marked as replays."""
+    marks: list[int] = []
+
+    def perform(application: route.App) -> list[str]:
+        with route.serving(application) as port:
+            replies = client(port)
+        marks.append(sum(reply.replayed for reply in replies))
+        return [reply.text for reply in replies]
+
+    plain = stage.bill(lambda: perform(route.chat))
+    safe = IdempotencyMiddleware(route.chat, idempotency=stage.idem)
+    return plain, stage.bill(lambda: perform(safe)), marks

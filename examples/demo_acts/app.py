@@ -8,8 +8,8 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from http.client import HTTPConnection
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ __all__ = [
     "complete",
     "documents",
     "post",
+    "spoken",
     "summaries",
     "summarize",
 ]
@@ -73,25 +74,25 @@ def summaries(summarize: Callable[[str, str], str]) -> Iterator[str]:
 
 def complete(prompt: str) -> str:
     """Return what the model says; it costs tokens, and it is something else every time."""
-    body = {
-        "model": "stdlib-ngram",
-        "messages": [{"role": "user", "content": prompt}],
-        "temperature": 1.0,
-        "min_tokens": LENGTH,
-        "max_tokens": LENGTH,
-    }
-    reply = post(f"{os.environ['OPENAI_BASE_URL']}/chat/completions", body)
+    reply = post(f"{os.environ['OPENAI_BASE_URL']}/chat/completions", _question(prompt))
     text: str = reply["choices"][0]["message"]["content"]
     return text
 
 
+def spoken(prompt: str) -> Iterator[str]:
+    """Yield what the model says, as it says it."""
+    url = f"{os.environ['OPENAI_BASE_URL']}/chat/completions"
+    with _posting(url, _question(prompt) | {"stream": True}) as reply:
+        for line in reply:
+            if line.startswith(b"data: {"):
+                event = json.loads(line.removeprefix(b"data: "))
+                yield event["choices"][0]["delta"].get("content") or ""
+
+
 def post(url: str, body: object) -> Any:
     """Return what a server answers; both sides speak JSON."""
-    server = urlsplit(url)
-    headers = {"Content-Type": "application/json"}
-    with closing(HTTPConnection(server.netloc, timeout=60)) as connection:
-        connection.request("POST", server.path, json.dumps(body), headers)
-        return json.load(connection.getresponse())
+    with _posting(url, body) as reply:
+        return json.load(reply)
 
 
 def audit(text: str) -> None:
@@ -103,3 +104,22 @@ def audit(text: str) -> None:
 def documents() -> list[tuple[str, str]]:
     """Return a title and a text each: docstrings of the standard library."""
     return [(name, (import_module(name).__doc__ or name)[:400]) for name in LIBRARY]
+
+
+def _question(prompt: str) -> dict[str, object]:
+    return {
+        "model": "stdlib-ngram",
+        "messages": [{"role": "user", "content": prompt}],
+        "temperature": 1.0,
+        "min_tokens": LENGTH,
+        "max_tokens": LENGTH,
+    }
+
+
+@contextmanager
+def _posting(url: str, body: object) -> Iterator[HTTPResponse]:
+    server = urlsplit(url)
+    headers = {"Content-Type": "application/json"}
+    with closing(HTTPConnection(server.netloc, timeout=60)) as connection:
+        connection.request("POST", server.path, json.dumps(body), headers)
+        yield connection.getresponse()

@@ -24,6 +24,8 @@ ACTS = (
     acts.crash_and_rerun,
     acts.redelivery,
     acts.charge_and_die,
+    acts.click_route,
+    acts.drop_phone,
 )
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "open_curtain",
     "progress",
     "show_broken",
+    "show_difference",
     "show_source",
     "show_table",
 ]
@@ -47,8 +48,13 @@ def open_curtain(screen: Console, *, url: str, store: str) -> None:
     """Show who plays: the model, the store, and the one line that makes the difference."""
     screen.rule("[bold]idemkit: the same call, made again")
     screen.print(f"\nmodel  {url}  (an n-gram model of Python's docstrings)\nstore  {store}\n")
-    screen.print(Text("    @idempotent    # the one difference", GUARDED))
+    show_difference(screen, "@idempotent")
     show_source(screen, app.answer)
+
+
+def show_difference(screen: Console, line: str) -> None:
+    """Show the line that is there with idemkit alone."""
+    screen.print(Text(f"    {line}    # the one difference", GUARDED))
 
 
 def show_source(screen: Console, *functions: Callable[..., object]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -33,6 +33,11 @@ class Bill:
     def different(self) -> int:
         """Return the number of different answers."""
         return len(set(self.answers))
+
+    def cut(self) -> "Bill":
+        """Return the bill with all answers cut to the length of the shortest."""
+        shortest = min(map(len, self.answers))
+        return replace(self, answers=tuple(answer[:shortest] for answer in self.answers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import path
-from idemkit.http.wsgi import IdempotencyMiddleware
 
 from idemkit.http import HTTPPolicy
+from idemkit.http.wsgi import IdempotencyMiddleware
 
 from .model import answer, idem
 

@@ -1,16 +1,16 @@
 """The chat in Flask: `python -m gunicorn -k gthread --threads 8 examples.web.with_flask:app`."""
 
 from flask import Flask, Response, request
-from idemkit.http.wsgi import IdempotencyMiddleware
 
 from idemkit.http import HTTPPolicy
+from idemkit.http.wsgi import IdempotencyMiddleware
 
 from .model import answer, idem
 
 __all__ = ["app"]
 
 app = Flask(__name__)
-app.wsgi_app = IdempotencyMiddleware(  # type: ignore[method-assign]  # as Flask's documentation says
+app.wsgi_app = IdempotencyMiddleware(
     app.wsgi_app, idempotency=idem, policy=HTTPPolicy(required=True)
 )
 

@@ -10,7 +10,7 @@ from .model import answer, idem
 __all__ = ["app"]
 
 app = Quart(__name__)
-app.asgi_app = IdempotencyMiddleware(  # type: ignore[method-assign]  # as Quart's documentation says
+app.asgi_app = IdempotencyMiddleware(
     app.asgi_app, idempotency=idem, policy=HTTPPolicy(required=True)
 )
 

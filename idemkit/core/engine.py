@@ -147,7 +147,9 @@ class Engine:
     def recorder(self, execution: Execution) -> Recorder:
         """Return what takes down the sequence of an execution."""
         execution.sequence = True
-        return Recorder(execution, self._wiring)
+        recorder = Recorder(execution, self._wiring)
+        execution.feed = recorder.feed
+        return recorder
 
     def reader(self, call: Call, policy: Policy, place: Cursor, opened: Opened) -> Reader:
         """Return a reader of what an owner of `call` is producing, from a place on."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..protocol import Entry, Recorded
     from ..stores.base import Caller, Store
     from .call import Call, OutcomeKind
+    from .feeds import Feed
     from .flights import Flight
     from .policy import Policy
     from .telemetry import Observed
@@ -76,6 +77,7 @@ class Execution:
         "call",
         "due",
         "excused",
+        "feed",
         "flight",
         "grant",
         "healed",
@@ -127,6 +129,7 @@ class Execution:
         self.address: str = call.address
         self.replayed: bool = replayed
         self.sequence: bool = False
+        self.feed: Feed | None = None
         self.on_cancel: Callable[[], None] | None = None
         self.thread: int = threading.get_ident()
         self.pid: int = os.getpid()

@@ -98,6 +98,11 @@ class Feed:
         """Whether anybody listens."""
         return bool(self._listeners)
 
+    @property
+    def readers(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
     def add(self, chunk: bytes) -> None:
         """Take in the next chunk, which is kept until it is released."""
         with self._lock:

@@ -41,8 +41,10 @@ class Head(NamedTuple):
 
     @property
     def is_events(self) -> bool:
-        """Whether the body is a stream of server-sent events."""
-        return self.headers.get("content-type", "").lower().startswith("text/event-stream")
+        """Whether the body is a stream of server-sent events, into which more of them fit."""
+        headers = self.headers
+        fixed = "content-encoding" in headers or "content-length" in headers
+        return not fixed and headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
 def write_head(head: Head) -> bytes:

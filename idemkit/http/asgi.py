@@ -108,35 +108,6 @@ class IdempotencyMiddleware:
             return
         await self._app(scope, receive, send)
 
-    def _opening(self, receive: Receive) -> Receive:
-        """Open the store when the server starts, and drain what is detached when it stops."""
-
-        async def received() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await self._open()
-            elif message["type"] == "lifespan.shutdown":
-                await wind_up(self._door.idempotency.engines, ASYNC)
-            return message
-
-        return received
-
-    def _closing(self, send: Send) -> Send:
-        """Close the store when the application has stopped."""
-
-        async def sent(message: Message) -> None:
-            if message["type"].startswith("lifespan.shutdown"):
-                await self._door.idempotency.aclose()
-            await send(message)
-
-        return sent
-
-    async def _open(self) -> None:
-        try:
-            await self._door.idempotency.aopen()
-        except StoreUnavailableError as error:
-            logger.warning("%s; the application starts without it", error)
-
 
 class _Visit:
     """One request.
@@ -160,47 +131,60 @@ class _Visit:
         self._receive = receive
         self._send = send
         self._request = Request.of_scope(scope)
-        self._begun = False
+        self._status: int | None = None
+        self._follower: Follower | None = None
         self._exchange: Exchange | None = None
         self._stop_watching: Callable[[], None] | None = None
 
     async def answer(self, values: Sequence[str]) -> None:
-        """Answer it, from a record if there is one."""
+        """Answer it, from a record if there is one, and tell what became of it."""
+        try:
+            await self._answer(values)
+        except GoneError:
+            self._tell("left")
+        except BaseException as error:
+            self._tell("failed" if isinstance(error, Exception) else "left")
+            raise
+        finally:
+            self._leave()
+
+    async def _answer(self, values: Sequence[str]) -> None:
         try:
             key = self._door.key(self._rule, values)
             body = await self._body()
+            if body is not None:
+                case = self._door.case(self._rule, self._request, key, body)
+                await self._follow(case, body)
         except RefusedError as refused:
             await self._refuse(refused.problem)
-            return
-        if body is None:
-            return
-        case = self._door.case(self._rule, self._request, key, body)
-        self._follower = Follower(self._door.engine, case, self._rule.wait, self._watch)
-        try:
-            await self._follow(self._follower, body)
         except IdempotencyError as error:
-            if self._begun or error is self._raised:
-                raise  # what has been sent must not look whole, and what the application raises
-            await self._refuse(of_error(error), case.call.key)
-        finally:
-            self._leave()
+            if self._status is not None or self._is_foreign(error):
+                raise  # what has begun must not look whole, and what the application raises
+            await self._refuse(of_error(error))
+
+    def _is_foreign(self, error: IdempotencyError) -> bool:
+        """Say whether the application raised an error, and about another call than ours."""
+        exchange = self._exchange
+        if exchange is None or error is not exchange.error:
+            return False
+        return error.key != exchange.execution.call.key
 
     # ------------------------------------------------------------------------- the request
 
     async def _body(self) -> bytes | None:
-        """Return the body; None if the client has left, or nothing is left to be guarded.
+        """Return the body; None if the request was left to the application, for its size.
 
         Raises:
+            GoneError: The client left before it had asked for anything.
             RefusedError: It is too large, and must not pass unguarded.
         """
         messages: list[Message] = []
-        room = self._rule.http.max_request - (_declared(self._request) or 0)
-        if room >= 0:
-            room = self._rule.http.max_request
+        room = self._rule.http.max_request
+        if (declared_length(self._request.headers) or 0) <= room:
             while room >= 0:
                 message = await self._receive()
                 if message["type"] != "http.request":
-                    return None  # it left before it had asked for anything
+                    raise GoneError
                 messages.append(message)
                 room -= len(message.get("body", b""))
                 if room >= 0 and not message.get("more_body", False):
@@ -233,13 +217,12 @@ class _Visit:
 
     # ----------------------------------------------------------------- the way to an answer
 
-    async def _follow(self, follower: Follower, body: bytes) -> None:
-        try:
-            answer = follower.recall() or await self._arrive(follower, body)
-        except GoneError:
-            return
+    async def _follow(self, case: Case, body: bytes) -> None:
+        follower = Follower(self._door.engine, case, self._rule.wait, self._watch)
+        self._follower = follower
+        answer = follower.recall() or await self._arrive(follower, body)
         await self._pass_on(follower, answer)
-        self._tell(answer.kind, key=follower.key, status=answer.head.status)
+        self._tell(answer.kind)
 
     async def _arrive(self, follower: Follower, body: bytes) -> Answer:
         """Return the answer, ours to have made or not."""
@@ -247,9 +230,17 @@ class _Visit:
             begun = await follower.arrive()
             if not isinstance(begun, Execution):
                 return begun
+            if follower.left:
+                await self._decline(begun)
             answer = await self._lead(follower, begun, body)
             if answer is not None:
                 return answer
+
+    async def _decline(self, execution: Execution) -> None:
+        """Give back a claim that came when its client had gone."""
+        with execution:
+            await self._door.engine.settle(execution, Ending())
+        raise GoneError
 
     async def _lead(self, follower: Follower, execution: Execution, body: bytes) -> Answer | None:
         """Return the answer that the application makes for us; None if another makes it."""
@@ -258,19 +249,19 @@ class _Visit:
             execution,
             self._rule.http,
             app=self._app,
-            scope={**self._scope, GUARDED: True},
+            scope=self._scope,
             body=body,
         )
         reader = follower.listen(exchange.feed)
         try:
             chunks = await self._first(reader)
-        except StreamInterruptedError as error:
-            if exchange.asked is not None or error is self._raised:
+        except (ClaimLostError, StreamInterruptedError) as error:
+            if self._is_foreign(error) or not exchange.taken_over:
                 raise
             follower.leave()
-            return None  # another caller took over
+            return None
         transcript = exchange.transcript
-        if not chunks or transcript.head is None:
+        if follower.left or transcript.head is None:
             raise GoneError
         if transcript.whole is not None:
             return Answer(transcript.head, execution.kind, (transcript.whole,))
@@ -289,15 +280,7 @@ class _Visit:
             return await read
         except StreamInterruptedError as error:
             told = error
-        raise self._raised or told
-
-    @property
-    def _raised(self) -> BaseException | None:
-        """What the application raised, if it runs for us, before its answer was complete."""
-        exchange = self._exchange
-        if exchange is None or exchange.error is exchange.asked:
-            return None
-        return exchange.error
+        raise told if self._exchange is None else self._exchange.heard() or told
 
     # -------------------------------------------------------------------------- the client
 
@@ -310,16 +293,12 @@ class _Visit:
         # Never asked again after that: some servers would not answer.
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._follower.disconnected()
-        if self._exchange is not None:
-            self._exchange.heard = False
+        self._part_company()
 
-    def _leave(self) -> None:
-        self._follower.leave()
+    def _part_company(self) -> None:
+        if self._follower is not None: self._follower.disconnected()
         if self._exchange is not None:
-            self._exchange.heard = False
-        if self._stop_watching is not None:
-            self._stop_watching()
+            self._exchange.unheard()
 
     # -------------------------------------------------------------------------- the answer
 

@@ -16,10 +16,12 @@ from .transcript import Transcript
 from .views import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
+    from ..core.colour import Bell
     from ..core.engine import Engine
     from ..core.execution import Execution
+    from ..errors import StreamInterruptedError
     from .policy import HTTPPolicy
 
     Message = MutableMapping[str, Any]
@@ -31,6 +33,9 @@ __all__ = ["Exchange"]
 
 BURST: Final = 64
 """Parts after which an application that never waits lets its readers have their turn."""
+
+GUARDED: Final = "idemkit.guarded"
+"""The key of a scope that is guarded already."""
 
 _PAST_US: Final = frozenset(
     {
@@ -71,19 +76,27 @@ class Exchange(TaskProducer):
     ) -> None:
         super().__init__(engine, execution, lasting=policy.on_disconnect == "continue")
         self.transcript: Transcript = Transcript(self, policy)
+        self.headers: Sequence[tuple[bytes, bytes]] = ()
+        """The header fields of the answer, as the application sent them."""
         self.error: BaseException | None = None
-        """What the application raised before its answer was complete."""
-        self.heard: bool = True
-        """Whether the client is there that gets the application's error."""
+        """What it ended with before its answer was complete."""
+        self._heard = True
         self._app = app
-        self._scope = {**scope, "extensions": _ours(scope.get("extensions"))}
+        self._scope = {**scope, GUARDED: True, "extensions": _ours(scope.get("extensions"))}
         self._body: bytes | None = body
-        self._answered = ASYNC.bell()
+        self._over: Bell | None = None
 
-    def stop(self, error: Any = None) -> None:
+    def stop(self, error: StreamInterruptedError | None = None) -> None:
         """Ask it to stop; what comes after a complete answer is the application's own."""
-        if not self.transcript.complete:
+        if not self.transcript.ending:
             super().stop(error)
+
+    def unheard(self) -> None:
+        """Take note that nobody is there any more who would get the application's error."""
+        if self._heard:
+            self._heard = False
+            if self.error is not None:
+                self._lose(self.error)
 
     async def _produce(self) -> None:
         self.execution.fix_ttl()
@@ -93,43 +106,54 @@ class Exchange(TaskProducer):
         if self.transcript.complete:
             if error is not None:
                 self._log("failed after its answer", error)
-            return None
-        self.error = error or RuntimeError("the application returned before its response ended")
-        told = await ASYNC.finish(self.transcript.fail(self.error))
-        if not self.heard and self.error is not self.asked:
-            self._log("failed with nobody listening", self.error)
-        self._answered.ring()
-        return told if error is None or isinstance(error, Exception) else error
+            heard: BaseException | None = None
+        else:
+            self.error = error or RuntimeError("the application returned before its response ended")
+            if not self._heard:
+                self._lose(self.error)
+            heard = await ASYNC.finish(self.transcript.fail(self.error))
+        self._ring()
+        return heard if error is None or isinstance(error, Exception) else error
+
+    def _lose(self, error: BaseException) -> None:
+        if error is not self.asked:
+            self._log("failed with nobody listening", error)
 
     def _log(self, how: str, error: BaseException) -> None:
-        operation = self.execution.call.operation
-        logger.error("%s %s", operation, how, exc_info=error, extra={"idemkit.key": self._key})
+        call = self.execution.call
+        extra = {"idemkit.key": call.key}
+        logger.error("%s %s", call.operation, how, exc_info=error, extra=extra)
 
-    @property
-    def _key(self) -> str:
-        return self.execution.call.key
+    # ------------------------------------------------------------------ for the application
 
     async def _receive(self) -> Message:
         body, self._body = self._body, None
         if body is not None:
             return {"type": "http.request", "body": body, "more_body": False}
-        while not self.transcript.complete:
-            await self._answered.wait(None)
-        self._answered.ring()  # for whoever else waits
+        while not self.transcript.complete and self.error is None:
+            self._over = self._over or ASYNC.bell()
+            await self._over.wait(None)
+        self._ring()  # for whoever else waits
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
         transcript = self.transcript
         if message["type"] == "http.response.start":
-            headers = Headers.of_asgi(message.get("headers", ()))
-            transcript.start(Head(message["status"], headers))
+            if transcript.head is not None:
+                raise RuntimeError("the application started its response twice")
+            self.headers = tuple(message.get("headers", ()))
+            transcript.start(Head(message["status"], Headers.of_asgi(self.headers)))
         elif message["type"] == "http.response.body":
             chunk = bytes(message.get("body", b""))
             await transcript.take(chunk, last=not message.get("more_body", False))
             if transcript.complete:
-                self._answered.ring()
+                self._ring()
             elif self.feed.length % BURST == 1:
                 await ASYNC.give_way()
+
+    def _ring(self) -> None:
+        if self._over is not None:
+            self._over.ring()
 
 
 def _ours(extensions: Any) -> dict[str, Any]:

@@ -7,11 +7,14 @@ recorded first. Closing the answer early, as servers do when a client has left, 
 from __future__ import annotations
 
 import logging
+import threading
+from contextlib import suppress
 from contextvars import copy_context
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from ..core.colour import drive
+from ..core.colour import SYNC, drive
+from ..errors import ClaimLostError, ReentrantCallError
 from ..producers import Producer
 from .answers import Head
 from .transcript import Transcript
@@ -21,15 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
+    from ..core.colour import Bell
     from ..core.engine import Engine
     from ..core.execution import Execution
+    from ..core.feeds import Feed
     from .policy import HTTPPolicy
 
     Environ = dict[str, Any]
+    Fields = list[tuple[str, str]]
     StartResponse = Callable[..., Callable[[bytes], object]]
     App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-__all__ = ["Performance", "status_line"]
+__all__ = ["Handout", "Performance", "in_thread", "status_line"]
 
 logger: Final = logging.getLogger("idemkit")
 
@@ -42,6 +48,15 @@ def status_line(status: int) -> str:
         return f"{status} Unknown"
 
 
+def in_thread(close: Callable[[], object]) -> None:
+    """Close what was collected unclosed.
+
+    Not at once: a collection may interrupt whoever holds the locks that closing takes.
+    """
+    with suppress(RuntimeError):  # the interpreter is going down
+        threading.Thread(target=close, name="idemkit-close", daemon=True).start()
+
+
 class Performance(Producer):
     """The answer to one request, as the application makes it.
 
@@ -51,7 +66,7 @@ class Performance(Producer):
         policy: How the request is guarded.
         start_response: Where the head of the answer goes.
         marks: Header fields to add for this client.
-        on_end: Called with the answer's status when all is over.
+        on_end: Called with the answer's status, or with what the application raised.
     """
 
     def __init__(
@@ -61,114 +76,172 @@ class Performance(Producer):
         policy: HTTPPolicy,
         *,
         start_response: StartResponse,
-        marks: list[tuple[str, str]],
-        on_end: Callable[[int | None], object],
+        marks: Fields,
+        on_end: Callable[[int | None, BaseException | None], object],
     ) -> None:
         super().__init__(engine, execution, lasting=policy.on_disconnect == "continue")
+        execution.leave_thread()  # it lives for as long as somebody holds its answer
         self._transcript = Transcript(self, policy)
         self._start_response = start_response
         self._marks = marks
         self._on_end = on_end
         self._context = copy_context()
         self._context.run(execution.__enter__)
+        self._client = _Client(self.feed)
+        self.feed.consumer = self._client
+        self.feed.listen(self._client)
         self._iterable: Any = ()
         self._chunks: Iterator[bytes] = iter(())
+        self._single = False
         self._line = ""
         self._first: bytes | None = None
         self._write: Callable[[bytes], object] | None = None
-        self._failed = False
+        self._gone: Exception | None = None
         self._closed = False
 
+    @property
+    def sent(self) -> bool:
+        """Whether the client has anything of it."""
+        return self._write is not None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it can only go on when the calling thread returns to its server."""
+        return self.execution.thread == threading.get_ident() and not self._closed
+
     def begin(self, app: App, environ: Environ) -> bool:
-        """Have the application begin; say whether there is an answer of ours to hand out.
+        """Have the application begin; say whether its answer is the request's.
 
         Raises:
             Exception: Whatever the application raises.
         """
+        ours = False
         try:
             self._context.run(self._call, app, environ)
-        except BaseException:
-            self.close()
-            raise
-        if self._transcript.lost:
-            self.close()
-            return False
-        return True
+            ours = not self._transcript.lost
+        except ClaimLostError as error:
+            if self.sent or error.key != self.execution.call.key:
+                raise
+        finally:
+            if not ours:
+                self.close()
+        return ours
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
+    def part(self) -> bytes | None:
+        """Return the next part, now that it is recorded; None at the end, when all of it is."""
+        if self._gone is not None:
+            raise self._gone
         chunk, self._first = self._first, None
-        if chunk is None:
+        if chunk is None and not self.over:
             chunk = self._context.run(self._next)
-        if self._write is None:
+        if not self.sent:
             self._send_head()
-        if chunk is None:
-            raise StopIteration
         return chunk
 
     def close(self) -> None:
         """Finish what is not finished, and let go of the application."""
-        if not self._closed:
-            self._closed = True
-            self._context.run(self._close)
-            head = self._transcript.head
-            self._on_end(None if head is None else head.status)
+        if self._closed:
+            return
+        self._closed = True
+        self.feed.leave(self._client)
+        try:
+            self._context.run(self._go_on_alone)
+        except Exception as error:  # noqa: BLE001 - there is nobody left who could hear of it
+            self._log("failed with nobody listening", error)
+        finally:
+            close = getattr(self._iterable, "close", None)
+            if close is not None:
+                self._context.run(close)
+
+    def stop(self, error: Any = None) -> None:
+        """Ask it to stop; what comes after a complete answer is the application's own."""
+        if not self._transcript.ending:
+            super().stop(error)
 
     def deserted(self) -> None:
-        """Go on: the client of this very thread is no reader."""
+        """Go on, or stop, at the next part: this is for the thread that runs it."""
 
     def reach(self, number: int) -> None:
-        """Let readers wait: who makes the answer is another thread, at its own pace."""
+        """Let readers wait for another thread, but not for their own."""
+        if self.feed.length <= number and self.feed.end is None and self.blocked:
+            call = self.execution.call
+            message = (
+                f"{call.operation} is being answered by this very thread, and blocking it to wait "
+                "for the rest would never end; read or close the first answer before"
+            )
+            raise ReentrantCallError(message, key=call.key)
+
+    # ----------------------------------------------------------------------- the application
 
     def _call(self, app: App, environ: Environ) -> None:
         try:
             self.execution.fix_ttl()
             self._iterable = app(environ, self._started)
             self._chunks = iter(self._iterable)
+            self._single = isinstance(self._iterable, (list, tuple)) and len(self._iterable) == 1
         except BaseException as error:
-            self._fail(error)
+            self._end(error)
             raise
         self._first = self._next()
 
     def _next(self) -> bytes | None:
-        """Return the next part, now that it is recorded; None at the end, when all of it is."""
-        if self._transcript.complete:
-            for _ in self._chunks:
-                pass  # whatever the application does after its last byte
-            return None
         try:
-            return self._taken()
+            chunk = self._rest() if self._transcript.complete else self._taken()
         except BaseException as error:
-            self._fail(error)
+            self._end(error)
             raise
+        if chunk is None:
+            self._end(None)
+        return chunk
+
+    def _rest(self) -> None:
+        """Have the application do whatever it does after its last byte."""
+        for _ in self._chunks:
+            pass
 
     def _taken(self) -> bytes | None:
         chunk = next(filter(None, self._chunks), None)
-        if self.asked is not None:
-            raise self.asked
-        drive(self._transcript.take(chunk or b"", last=chunk is None))
+        self._take(chunk or b"", last=chunk is None or self._single)
         return chunk
 
+    def _take(self, chunk: bytes, *, last: bool) -> None:
+        if self.asked is not None:
+            raise self.asked
+        drive(self._transcript.take(chunk, last=last))
+
     def _started(
-        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+        self, status: str, headers: Fields, exc_info: Any = None
     ) -> Callable[[bytes], object]:
         """Take down the head; the server gets it with the first part of the body."""
-        if exc_info is not None and self._write is not None:
-            raise exc_info[1].with_traceback(exc_info[2])
-        if exc_info is None and self._transcript.head is not None:
+        try:
+            if exc_info is not None and self.sent:
+                raise exc_info[1].with_traceback(exc_info[2])
+        finally:
+            supersedes, exc_info = exc_info is not None, None  # it holds this frame
+        if self._transcript.head is not None and not supersedes:
             raise AssertionError("start_response was called twice without exc_info")
+        # What no server can send is not to be recorded either.
+        "".join((status, *map("".join, headers))).encode("latin-1")
         self._line = status
         self._transcript.start(Head(int(status[:3]), Headers(headers)))
         return self._written
 
     def _written(self, chunk: bytes) -> None:
-        """Take down a part that the application does not return."""
-        if chunk:
-            drive(self._transcript.take(chunk, last=False))
-            write = self._write or self._send_head()
+        """Take down a part that the application does not return, and send it."""
+        if chunk and not self._transcript.complete:
+            self._take(chunk, last=False)
+            if not self._transcript.lost and self._gone is None:
+                self._send(chunk)
+
+    def _send(self, chunk: bytes) -> None:
+        write = self._write or self._send_head()
+        try:
             write(chunk)
+        except Exception as error:
+            # The client has left, of which the application hears as little as it does elsewhere.
+            if not (self._lasting or self.attached):
+                raise
+            self._gone = error
 
     def _send_head(self) -> Callable[[bytes], object]:
         head = self._transcript.head
@@ -177,35 +250,76 @@ class Performance(Producer):
         self._write = self._start_response(self._line, [*head.headers.pairs, *self._marks])
         return self._write
 
-    def _close(self) -> None:
-        error: BaseException | None = None
-        try:
-            if not (self._transcript.complete or self._failed):
-                self._go_on_alone()
-        except Exception as raised:  # noqa: BLE001 - there is nobody left who could hear of it
-            error = raised
-            self._log("failed with nobody listening", raised)
-        try:
-            close = getattr(self._iterable, "close", None)
-            if close is not None:
-                close()
-        finally:
-            self.finish(error)
+    # --------------------------------------------------------------------------- the end of it
 
     def _go_on_alone(self) -> None:
         """Bring the answer to its end, though the client has left."""
-        if not self._lasting:
-            self._fail(self.stopped())
-            return
-        while self._next() is not None:
-            pass
+        while not self.over:
+            if self._transcript.complete or self._lasting or self.feed.followed:
+                self._next()
+            else:
+                self.stop()
+                self._end(self.asked)
 
-    def _fail(self, error: BaseException) -> None:
-        if not (self._failed or self._transcript.complete):
-            self._failed = True
-            self.tell(drive(self._transcript.fail(error)))
+    def _end(self, error: BaseException | None) -> None:
+        """Settle what is not settled, and be over."""
+        raised = None if self._transcript.complete else error
+        try:
+            if raised is not None:
+                self.tell(drive(self._transcript.fail(raised)))
+        finally:
+            self.feed.leave(self._client)
+            self.finish(raised)
+            head = self._transcript.head
+            self._on_end(None if head is None else head.status, raised)
 
     def _log(self, how: str, error: BaseException) -> None:
         call = self.execution.call
         extra = {"idemkit.key": call.key}
         logger.error("%s %s", call.operation, how, exc_info=error, extra=extra)
+
+
+class Handout:
+    """A performance as a server hands it out, part by part; to drop it is to close it.
+
+    Args:
+        performance: What is handed out.
+    """
+
+    def __init__(self, performance: Performance) -> None:
+        self._performance = performance
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = self._performance.part()
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """Finish what is not finished, and let go of the application."""
+        self._performance.close()
+
+    def __del__(self) -> None:
+        if not self._performance.over:
+            in_thread(self._performance.close)
+
+
+class _Client:
+    """The client of the very thread that makes the answer: a reader who never waits.
+
+    Args:
+        feed: Where the others read.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self.bell: Bell = SYNC.bell()
+        self.waiting: bool = False
+        self._feed = feed
+
+    @property
+    def number(self) -> int:
+        """Of the last chunk it has."""
+        return self._feed.length

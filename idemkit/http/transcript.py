@@ -7,10 +7,12 @@ again and have it made again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
-from ..core.ending import Ending, failed, stopped
+from ..core.ending import Ending, stopped
 from ..core.result import Result
+from ..errors import InProgressError
 from ..protocol import Kind
 from .answers import CODEC, Head, ends_event, write_head, write_whole
 from .policy import stored_headers
@@ -19,8 +21,11 @@ from .views import Response
 if TYPE_CHECKING:
     from ..producers import Producer
     from .policy import HTTPPolicy
+    from .views import Request
 
 __all__ = ["Transcript"]
+
+_BODILESS: Final = frozenset({204, 304})
 
 
 class Transcript:
@@ -38,6 +43,8 @@ class Transcript:
         """The body, if it came in one piece."""
         self.complete: bool = False
         """Whether everything is out, and recorded."""
+        self.ending: bool = False
+        """Whether its end is being recorded, or is."""
         self.lost: bool = False
         """Whether another caller took over, whose answer is the request's."""
         self._producer = producer
@@ -47,27 +54,32 @@ class Transcript:
         self._kept = False
         self._declared: int | None = None
         self._size = 0
+        self._is_events = False
         self._between_events = True
         self._execution.sequence = False  # until a part is out
 
     def start(self, head: Head) -> None:
         """Take down the head, which may be replaced until a part of the body has come."""
         self._kept = bool(self._policy.keep(Response(head.status, head.headers)))
-        self._declared = head.declared
+        # Of an answer without a body, the length is that of another.
+        self._declared = None if head.status in _BODILESS or self._is_head() else head.declared
+        self._is_events = head.is_events
         self.head = head._replace(kept=self._kept)
 
     async def take(self, chunk: bytes, *, last: bool) -> None:
         """Take down a part of the body; return when the producer may go on.
 
         Raises:
-            RuntimeError: The application has not begun to answer.
+            RuntimeError: The application has not begun to answer, or its answer is not as long as
+                it has declared.
         """
         if self.complete:
             return  # nothing that comes after the end is for anybody
         if self.head is None:
             raise RuntimeError("the application sent a body before it started its response")
         self._size += len(chunk)
-        last = last or (self._declared is not None and self._size >= self._declared)
+        if self._declared is not None:
+            last = self._is_last(self._declared, last=last)
         if last and self._size == len(chunk) and not self._recorder.feed.length:
             await self._conclude_whole(self.head, chunk)
             return
@@ -81,22 +93,38 @@ class Transcript:
         """Settle an answer that will never be whole; return what its readers are to hear."""
         self._recorder.give_up(Kind.INCOMPLETE)
         await self._recorder.close(CODEC)
-        asked = self._producer.asked
-        if asked is not None and error is asked:
-            await self._producer.engine.settle(self._execution, stopped(self._execution, asked))
-            return asked
-        await self._producer.engine.settle(self._execution, failed(self._execution, error))
+        with suppress(InProgressError):  # another took over, and who asks again waits for that one
+            await self._producer.engine.settle(self._execution, stopped(self._execution, error))
+        if error is self._producer.asked:
+            return error
         return self._producer.interrupted(f"failed with {type(error).__name__}")
+
+    def _is_head(self) -> bool:
+        request: Request = self._execution.call.kwargs["request"]
+        return request.method == "HEAD"
+
+    def _is_last(self, declared: int, *, last: bool) -> bool:
+        """Say whether a part is the last one, by the length that the head declares."""
+        if self._size > declared or (last and self._size < declared):
+            message = f"the application declared {declared} bytes and sent {self._size}"
+            raise RuntimeError(message)
+        return self._size == declared
 
     async def _conclude_whole(self, head: Head, body: bytes) -> None:
         self._tally(body)
         won = await self._settle(self._whole_result(head, body))
         if won:
             self.whole = body
-            feed = self._recorder.feed
+            if self._kept:
+                self._share(head, body)
+        self._end(won=won)
+
+    def _share(self, head: Head, body: bytes) -> None:
+        """Give an answer in one piece to those who wait for it; whoever it is for has it."""
+        feed = self._recorder.feed
+        if feed.readers > (feed.consumer is not None):
             feed.add(write_head(self._for_others(head)))
             feed.add(body)
-        self._end(won=won)
 
     async def _conclude(self, result: Result | None) -> None:
         self._end(won=await self._settle(result))
@@ -107,8 +135,11 @@ class Transcript:
 
     async def _settle(self, result: Result | None) -> bool:
         """Record it, or let the next one run; say whether the answer is ours to give."""
-        ending = Ending(result=result)
-        conclusion = await self._producer.engine.settle(self._execution, ending)
+        self.ending = True
+        try:
+            conclusion = await self._producer.engine.settle(self._execution, Ending(result=result))
+        except InProgressError:  # another took over, and takes long
+            return False
         kept = result is not None and result.kind in (Kind.VALUE, Kind.SEQUENCE)
         self._execution.recorded = conclusion.recorded and kept
         return conclusion.winner is None
@@ -128,7 +159,7 @@ class Transcript:
     def _put(self, head: Head, chunk: bytes) -> None:
         if not self._recorder.feed.length:
             self._begin(head)
-        if not chunk or (head.is_events and self._is_heartbeat(chunk)):
+        if not chunk or (self._is_events and self._is_heartbeat(chunk)):
             return
         if self._size > self._policy.max_response:
             self._recorder.give_up(Kind.OVERSIZED)

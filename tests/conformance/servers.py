@@ -14,7 +14,7 @@ from tests.conformance.notebook import Notebook
 from tests.conformance.wire import Reply
 from tests.servers import free_port, wait_until
 
-__all__ = ["COMMANDS", "PAIRS", "Pair", "Site", "running", "serving"]
+__all__ = ["COMMANDS", "DEADLINE", "PAIRS", "Pair", "Site", "running", "serving"]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 30.0
@@ -92,15 +92,10 @@ class Site:
         self.process = process
         self.notebook = Notebook(folder)
         self.port = port
-        self._log = folder / "log"
 
     def call(self, work: str) -> Call:
         """Return calls of a handler that nobody else makes."""
         return Call(self.port, self.notebook, work)
-
-    def is_stopping(self) -> bool:
-        """Say whether the server knows that it has to stop."""
-        return b"hutting down" in self._log.read_bytes() or not listens(self.port)
 
     def look(self) -> Reply:
         """Ask for what nobody guards."""
@@ -120,21 +115,31 @@ def serving(
         port: Where it listens.
         variables: Of its environment.
     """
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(
+    with (
+        (folder / "log").open("ab") as log,
+        subprocess.Popen(
             [sys.executable, "-m", *command.split()],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
             stdout=log,
             stderr=log,
-        )
+        ) as process,
+    ):
+        try:
+            wait_until(lambda: listens(port) or process.poll() is not None)
+            assert process.poll() is None, (folder / "log").read_text("utf-8")
+            yield process
+        finally:
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Tell a server to stop, and see that it does."""
+    process.terminate()
     try:
-        wait_until(lambda: listens(port) or process.poll() is not None)
-        assert process.poll() is None, (folder / "log").read_text()
-        yield process
-    finally:
-        process.terminate()
         process.wait(DEADLINE)
+    finally:
+        process.kill()
 
 
 def listens(port: int) -> bool:

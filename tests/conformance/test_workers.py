@@ -1,5 +1,7 @@
 """Three worker processes behind one port: a retry finds its answer in any of them."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +13,8 @@ from tests.conformance.servers import Pair, Site, running
 from tests.conformance.wire import Exchange
 from tests.servers import binaries, wait_until
 from tests.servers import running as running_store
+
+pytestmark = pytest.mark.slow
 
 WORKERS, ATTEMPTS, CROWD = 3, 6, 30
 THIRD = b"data: 1.2\n\n"
@@ -101,6 +105,22 @@ def test_lost_client_is_served_by_another_worker(workers: Site) -> None:
         call.go_on()
         reply = second.rest()
     assert (EVENTS, True, 1) == (reply.body, reply.complete, call.executions())
+
+
+def test_stream_of_killed_worker_is_cut_off(workers: Site) -> None:
+    """Readers elsewhere do not take half a stream for a whole one, and the retry runs again."""
+    call = workers.call("events")
+    second = EVENTS.replace(b" 1.", b" 2.")
+    with ExitStack() as crowd:
+        first = crowd.enter_context(call.keyed(gated=True))
+        first.until(THIRD)
+        reader = served_elsewhere(call, first.headers["x-served-by"], crowd)
+        reader.until(THIRD)
+        os.kill(int(first.headers["x-served-by"]), signal.SIGKILL)
+        cut = reader.rest()
+    call.go_on()
+    wait_until(lambda: second == call.post(gated=True).body)
+    assert (THIRD, False, 2) == (cut.body[-len(THIRD) :], cut.complete, call.executions())
 
 
 def test_crowd_is_answered_once_over_all_workers(workers: Site) -> None:

@@ -142,7 +142,7 @@ def test_last_rows_are_the_sum() -> None:
 
 
 def orders(output: str, row: str) -> list[list[str]]:
-    """Return what act 5 shows in this row of each of its tables, without idemkit and with it."""
+    """Return what this row says in each of the acts' tables, without idemkit and with it."""
     cells = [re.split(" {2,}", line.rstrip()) for line in output.splitlines()]
     return [values for name, *values in cells if name == row]
 
@@ -176,6 +176,30 @@ def test_order_costs_one_inference() -> None:
     rows = bill(in_memory().stdout)
     plain, guarded = rows["Charge and die", "without"], rows["Charge and die", "with"]
     assert ((4, 2, 2), (2, 2, 2)) == (without_tokens(plain), without_tokens(guarded))
+
+
+def test_clicks_on_a_route_cost_one_inference(
+    on_valkey: subprocess.CompletedProcess[str],
+) -> None:
+    """Five requests at once with one key are one inference and one line, on either store."""
+    rows = [bill(demo.stdout) for demo in (in_memory(), on_valkey)]
+    assert [[(5, 5, 5), (1, 1, 1)]] * 2 == [
+        [without_tokens(each["Clicked route", side]) for side in ("without", "with")]
+        for each in rows
+    ]
+
+
+def test_lost_phone_finds_the_answer_that_was_begun(
+    on_valkey: subprocess.CompletedProcess[str],
+) -> None:
+    """The second try goes on with what the first one has shown, and costs nothing."""
+    shown = [orders(demo.stdout, "try 2")[-1] for demo in (in_memory(), on_valkey)]
+    firsts = [orders(demo.stdout, "try 1")[-1] for demo in (in_memory(), on_valkey)]
+    rows = [bill(demo.stdout)["Lost phone", "with"] for demo in (in_memory(), on_valkey)]
+    assert ([first[1] for first in firsts], [(1, 1, 1)] * 2) == (
+        [again[1] for again in shown],
+        [without_tokens(row) for row in rows],
+    )
 
 
 def test_killed_process_loses_one_inference(on_valkey: subprocess.CompletedProcess[str]) -> None:

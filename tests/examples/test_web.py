@@ -46,12 +46,11 @@ class Chat:
         return Exchange(self.port, QUESTION)
 
 
-@pytest.fixture(params=SERVERS.items(), ids=SERVERS)
+@pytest.fixture(params=list(SERVERS))
 def chat(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Chat]:
     """Run an app beside a model."""
-    framework, server = request.param
-    app, port = f"examples.web.with_{framework}:app", free_port()
-    command = COMMANDS[server].format(app=app, port=port, workers=1, threads=8)
+    app, port = f"examples.web.with_{request.param}:app", free_port()
+    command = COMMANDS[SERVERS[request.param]].format(app=app, port=port, workers=1, threads=8)
     with LocalLLM() as model:
         variables = {
             "MODEL_URL": model.base_url,

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,19 +110,23 @@ class Stream:
     Args:
         pieces: What is sent by the execution of a number.
         gate: How many pieces do not wait for the gate.
+        moments: How many it takes to make one.
         breaks: Whether the handler fails in the end.
     """
 
     pieces: Callable[[int], list[str]]
     media_type: str = "text/plain"
     gate: int = 0
+    moments: int = 1
     breaks: bool = False
 
 
+EVENTS = Stream(
+    lambda n: [f"data: {n}.{event}\n\n" for event in range(11)], "text/event-stream", gate=3
+)
 STREAMS = {
-    "events": Stream(
-        lambda n: [f"data: {n}.{event}\n\n" for event in range(11)], "text/event-stream", gate=3
-    ),
+    "events": EVENTS,
+    "lengthy": replace(EVENTS, moments=50),
     "slow": Stream(lambda n: [f'{{"n": {n}}}']),
     "impatient": Stream(lambda n: [f'{{"n": {n}}}']),
     "chunked": Stream(lambda n: [f"{n}.{chunk};" * 100 for chunk in range(5)]),
@@ -139,7 +143,7 @@ def script(work: str, case: str, *, gated: bool) -> Script:
         while gated and number >= stream.gate and not notebook.is_open(case):
             yield None
         yield piece.encode()
-        yield None
+        yield from [None] * stream.moments
     if stream.breaks:
         raise RuntimeError("after the answer has begun")
 

@@ -17,7 +17,6 @@ __all__ = ["GuardedASGI", "GuardedWSGI"]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SMALL = 1024
 ROUTES = {
@@ -39,7 +38,7 @@ def options() -> dict[str, Any]:
 class GuardedASGI:
     """An ASGI app behind the middleware."""
 
-    def __init__(self, app: ASGIApplication) -> None:
+    def __init__(self, app: Any) -> None:
         self._app = app
         self._guarded = asgi.IdempotencyMiddleware(app, **options())
 

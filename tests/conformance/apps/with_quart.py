@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from quart import Quart, Response, request, send_file
+from werkzeug.datastructures import Headers
 
 from tests.conformance.apps import behavior
 from tests.conformance.apps.guard import GuardedASGI
@@ -45,5 +46,7 @@ async def play(work: str) -> Response:
 @app.route("/<work>", methods=["GET", "POST"])
 async def answer(work: str) -> Response:
     """Do what is done at once."""
-    done = behavior.answer(work, request.args["case"], await request.get_data())
-    return Response(done.body, done.status, list(done.headers))
+    body = await request.get_data()
+    assert isinstance(body, bytes)
+    done = behavior.answer(work, request.args["case"], body)
+    return Response(done.body, done.status, Headers(done.headers))
