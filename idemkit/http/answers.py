@@ -12,12 +12,24 @@ if TYPE_CHECKING:
     from ..core.call import Call
     from ..protocol import Recorded
 
-__all__ = ["CODEC", "Head", "ends_event", "read_head", "read_whole", "write_head", "write_whole"]
+__all__ = [
+    "CODEC",
+    "Head",
+    "declared_length",
+    "ends_event",
+    "read_head",
+    "read_whole",
+    "write_head",
+    "write_whole",
+]
 
 CODEC: Final = "idemkit.http"
 """The name under which answers are recorded."""
 
 _codec: Final = TypedCodec()
+
+_DIGITS: Final = 18
+"""Of the longest body that anybody could mean; Python refuses to read numbers without end."""
 
 
 class Head(NamedTuple):
@@ -36,8 +48,7 @@ class Head(NamedTuple):
     @property
     def declared(self) -> int | None:
         """The bytes of the body, if the head says so."""
-        length = self.headers.get("content-length", "")
-        return int(length) if length.isascii() and length.isdecimal() else None
+        return declared_length(self.headers)
 
     @property
     def is_events(self) -> bool:
@@ -45,6 +56,13 @@ class Head(NamedTuple):
         headers = self.headers
         fixed = "content-encoding" in headers or "content-length" in headers
         return not fixed and headers.get("content-type", "").lower().startswith("text/event-stream")
+
+
+def declared_length(headers: Headers) -> int | None:
+    """Return the bytes of a body, if its header fields say so."""
+    length = headers.get("content-length", "")
+    plausible = length.isascii() and length.isdecimal() and len(length) <= _DIGITS
+    return int(length) if plausible else None
 
 
 def write_head(head: Head) -> bytes:

@@ -6,17 +6,18 @@ application runs to its end in a task of its own, whether its client stays or le
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.colour import ASYNC
+from ..core.ending import Ending
 from ..core.execution import Execution
-from ..errors import IdempotencyError, StoreUnavailableError, StreamInterruptedError
-from ..producers import wind_up
+from ..errors import ClaimLostError, IdempotencyError, StreamInterruptedError
+from .answers import declared_length
 from .door import KEEP_ALIVE_SECONDS, REPLAYED, UNGUARDED, Door, RefusedError
-from .exchange import Exchange
+from .exchange import GUARDED, Exchange
 from .follower import Answer, Follower, GoneError
+from .lifespan import Lifespan
 from .problems import TOO_LARGE, of_error
 from .views import Request
 
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from ..operation import Configuration
     from .door import ErrorRenderer, OnEvent, Rule
     from .exchange import App, Message, Receive, Send
+    from .follower import Case
     from .policy import HTTPPolicy
     from .problems import Problem
 
     Scope = MutableMapping[str, Any]
+    Fields = list[tuple[bytes, bytes]]
 
 __all__ = ["IdempotencyMiddleware"]
 
@@ -41,12 +44,8 @@ TRUST: Final = 0.05
 """Seconds for which an answer is waited for before anybody looks whether the client is still there;
 most answers need no such look."""
 
-GUARDED: Final = "idemkit.guarded"
-"""The key of a scope that is guarded already."""
-
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
-
-logger: Final = logging.getLogger("idemkit")
+_REPLAYED: Final = (REPLAYED[0].lower().encode(), REPLAYED[1].encode())
 
 
 class IdempotencyMiddleware:
@@ -104,7 +103,7 @@ class IdempotencyMiddleware:
                     await _Visit(self._app, self._door, rule, scope, receive, send).answer(values)
                     return
         elif scope["type"] == "lifespan":
-            await self._app(scope, self._opening(receive), self._closing(send))
+            await Lifespan(self._app, self._door.idempotency, receive, send).run(scope)
             return
         await self._app(scope, receive, send)
 
@@ -131,8 +130,8 @@ class _Visit:
         self._receive = receive
         self._send = send
         self._request = Request.of_scope(scope)
+        self._key: str | None = None
         self._status: int | None = None
-        self._follower: Follower | None = None
         self._exchange: Exchange | None = None
         self._stop_watching: Callable[[], None] | None = None
 
@@ -145,8 +144,6 @@ class _Visit:
         except BaseException as error:
             self._tell("failed" if isinstance(error, Exception) else "left")
             raise
-        finally:
-            self._leave()
 
     async def _answer(self, values: Sequence[str]) -> None:
         try:
@@ -165,9 +162,7 @@ class _Visit:
     def _is_foreign(self, error: IdempotencyError) -> bool:
         """Say whether the application raised an error, and about another call than ours."""
         exchange = self._exchange
-        if exchange is None or error is not exchange.error:
-            return False
-        return error.key != exchange.execution.call.key
+        return exchange is not None and error is exchange.error and error.key != self._key
 
     # ------------------------------------------------------------------------- the request
 
@@ -201,15 +196,16 @@ class _Visit:
         async def receive() -> Message:
             return next(again, None) or await self._receive()
 
-        await self._app(self._scope, receive, self._marked("request-too-large"))
+        await self._app(self._scope, receive, self._marking())
         self._tell("unguarded")
 
-    def _marked(self, why: str) -> Send:
-        """Return a `send` that says why the request was not guarded."""
+    def _marking(self) -> Send:
+        """Return a `send` that says that the request was not guarded."""
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), (UNGUARDED.encode(), why.encode())]
+                self._status = message["status"]
+                headers = [*message.get("headers", ()), _unguarded("request-too-large")]
                 message = {**message, "headers": headers}
             await self._send(message)
 
@@ -218,11 +214,14 @@ class _Visit:
     # ----------------------------------------------------------------- the way to an answer
 
     async def _follow(self, case: Case, body: bytes) -> None:
-        follower = Follower(self._door.engine, case, self._rule.wait, self._watch)
-        self._follower = follower
-        answer = follower.recall() or await self._arrive(follower, body)
-        await self._pass_on(follower, answer)
-        self._tell(answer.kind)
+        self._key = case.call.key
+        self._follower = Follower(self._door.engine, case, self._rule.wait, self._watch)
+        try:
+            answer = self._follower.recall() or await self._arrive(self._follower, body)
+            await self._pass_on(self._follower, answer)
+            self._tell(answer.kind)
+        finally:
+            self._leave()
 
     async def _arrive(self, follower: Follower, body: bytes) -> Answer:
         """Return the answer, ours to have made or not."""
@@ -255,8 +254,8 @@ class _Visit:
         reader = follower.listen(exchange.feed)
         try:
             chunks = await self._first(reader)
-        except (ClaimLostError, StreamInterruptedError) as error:
-            if self._is_foreign(error) or not exchange.taken_over:
+        except (ClaimLostError, StreamInterruptedError):
+            if not exchange.taken_over:
                 raise
             follower.leave()
             return None
@@ -293,17 +292,25 @@ class _Visit:
         # Never asked again after that: some servers would not answer.
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._part_company()
-
-    def _part_company(self) -> None:
-        if self._follower is not None: self._follower.disconnected()
+        self._follower.disconnected()
         if self._exchange is not None:
             self._exchange.unheard()
+
+    def _leave(self) -> None:
+        self._follower.leave()
+        if self._exchange is not None:
+            self._exchange.unheard()
+        if self._stop_watching is not None:
+            self._stop_watching()
 
     # -------------------------------------------------------------------------- the answer
 
     async def _pass_on(self, follower: Follower, answer: Answer) -> None:
-        """Send an answer, and its end only when it is recorded."""
+        """Send an answer, and its end only when it is recorded.
+
+        Raises:
+            GoneError: The client left before it had all of it.
+        """
         await self._start(answer)
         if answer.whole is not None:
             await self._part(answer.whole, last=True)
@@ -317,8 +324,9 @@ class _Visit:
                     held = chunk  # with its last byte the client has everything
                 else:
                     await self._part(chunk)
-        if not follower.left:
-            await self._part(held, last=True)
+        if follower.left:
+            raise GoneError
+        await self._part(held, last=True)
 
     async def _more(self, answer: Answer) -> Sequence[bytes]:
         """Return what comes next, with a sign of life to a client that reads events."""
@@ -330,31 +338,42 @@ class _Visit:
                 await self._part(_KEEP_ALIVE)
 
     async def _start(self, answer: Answer) -> None:
-        fields = list(answer.head.headers.pairs)
-        if answer.kind in ("replayed", "joined"):
-            fields.append(REPLAYED)
-        elif answer.kind == "unprotected":
-            fields.append((UNGUARDED, "store-unavailable"))
+        exchange = self._exchange
+        if exchange is None or answer.kind in ("joined", "replayed"):
+            fields = [*_encoded(answer.head.headers.pairs), _REPLAYED]
+        else:
+            fields = [*exchange.headers]
+            if answer.kind == "unprotected":
+                fields.append(_unguarded("store-unavailable"))
         await self._send_start(answer.head.status, fields)
 
-    async def _send_start(self, status: int, fields: Iterable[tuple[str, str]]) -> None:
-        self._begun = True
-        headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields
-        ]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+    async def _send_start(self, status: int, fields: Fields) -> None:
+        self._status = status
+        await self._put({"type": "http.response.start", "status": status, "headers": fields})
 
     async def _part(self, chunk: bytes, *, last: bool = False) -> None:
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": not last})
+        await self._put({"type": "http.response.body", "body": chunk, "more_body": not last})
 
-    async def _refuse(self, problem: Problem, key: str | None = None) -> None:
+    async def _put(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError as error:  # what a server raises whose client has left
+            raise GoneError from error
+
+    async def _refuse(self, problem: Problem) -> None:
         status, fields, body = self._door.refusal(self._rule, problem, self._request)
-        await self._send_start(status, fields)
+        await self._send_start(status, _encoded(fields))
         await self._part(body, last=True)
-        self._tell("refused", key=key, status=status, problem=problem.code)
+        self._tell("refused", problem=problem.code)
 
-    def _tell(self, outcome: str, **event: Any) -> None:
-        self._door.tell(outcome=outcome, operation=self._rule.operation, **event)
+    def _tell(self, outcome: str, *, problem: str | None = None) -> None:
+        self._door.tell(
+            outcome=outcome,
+            operation=self._rule.operation,
+            key=self._key,
+            status=self._status,
+            problem=problem,
+        )
 
 
 def _values(scope: Scope, rule: Rule) -> list[str]:
@@ -362,7 +381,9 @@ def _values(scope: Scope, rule: Rule) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == rule.field]
 
 
-def _declared(request: Request) -> int | None:
-    """Return the bytes of the body, if the request says so."""
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdecimal() else None
+def _encoded(fields: Iterable[tuple[str, str]]) -> Fields:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+
+
+def _unguarded(why: str) -> tuple[bytes, bytes]:
+    return UNGUARDED.lower().encode(), why.encode()

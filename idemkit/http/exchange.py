@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.colour import ASYNC
+from ..errors import ClaimLostError
 from ..producers import TaskProducer
 from .answers import Head
 from .transcript import Transcript
@@ -80,7 +81,7 @@ class Exchange(TaskProducer):
         """The header fields of the answer, as the application sent them."""
         self.error: BaseException | None = None
         """What it ended with before its answer was complete."""
-        self._heard = True
+        self._awaited = True
         self._app = app
         self._scope = {**scope, GUARDED: True, "extensions": _ours(scope.get("extensions"))}
         self._body: bytes | None = body
@@ -91,10 +92,22 @@ class Exchange(TaskProducer):
         if not self.transcript.ending:
             super().stop(error)
 
+    @property
+    def taken_over(self) -> bool:
+        """Whether another caller has the claim, whose answer is the request's."""
+        error = self.error
+        lost = isinstance(error, ClaimLostError) and error.key == self.execution.call.key
+        return lost or self.transcript.lost
+
+    def heard(self) -> BaseException | None:
+        """Return what it ended with, to a client whom it is raised for."""
+        self._awaited = False
+        return self.error
+
     def unheard(self) -> None:
-        """Take note that nobody is there any more who would get the application's error."""
-        if self._heard:
-            self._heard = False
+        """Take note that nobody is there any more whom an error could be raised for."""
+        if self._awaited:
+            self._awaited = False
             if self.error is not None:
                 self._lose(self.error)
 
@@ -109,7 +122,7 @@ class Exchange(TaskProducer):
             heard: BaseException | None = None
         else:
             self.error = error or RuntimeError("the application returned before its response ended")
-            if not self._heard:
+            if not self._awaited:
                 self._lose(self.error)
             heard = await ASYNC.finish(self.transcript.fail(self.error))
         self._ring()

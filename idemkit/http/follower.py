@@ -88,6 +88,17 @@ class Answer:
         """The body, if it is all there."""
         return None if self._reader is not None else b"".join(self._chunks)
 
+    def reach(self) -> None:
+        """See to it that more will come; for clients that are threads.
+
+        Raises:
+            ReentrantCallError: The calling thread itself is to make it.
+        """
+        if self._reader is not None and not self._chunks:
+            producer = producer_of(self._reader.feed)
+            if producer is not None:
+                producer.reach(self._reader.number)
+
     async def next(self, until: float = FOR_EVER) -> Sequence[bytes]:
         """Return the next parts of the body, waiting for the first of them; none at the end.
 
@@ -133,6 +144,11 @@ class Follower:
         self._failed = False
         self._reader: Reader | None = None
         self._told: telemetry.Reading | None = None
+
+    @property
+    def reading(self) -> bool:
+        """Whether it has not left what it reads."""
+        return self._reader is not None
 
     async def arrive(self) -> Execution | Answer:
         """Return an answer, or an execution to make it under.

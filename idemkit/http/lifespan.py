@@ -30,9 +30,7 @@ class Lifespan:
         send: Where the application's goes.
     """
 
-    def __init__(
-        self, app: App, idempotency: Configuration, receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, app: App, idempotency: Configuration, receive: Receive, send: Send) -> None:
         self._app = app
         self._idempotency = idempotency
         self._receive = receive

@@ -7,6 +7,7 @@ recorded first. Closing the answer early, as servers do when a client has left, 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from contextlib import suppress
 from contextvars import copy_context
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from ..core.colour import Bell
     from ..core.engine import Engine
     from ..core.execution import Execution
-    from ..core.feeds import Feed
     from .policy import HTTPPolicy
 
     Environ = dict[str, Any]
@@ -66,7 +66,7 @@ class Performance(Producer):
         policy: How the request is guarded.
         start_response: Where the head of the answer goes.
         marks: Header fields to add for this client.
-        on_end: Called with the answer's status, or with what the application raised.
+        on_end: Called with what became of it, and with the status of the answer, if there is one.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Performance(Producer):
         *,
         start_response: StartResponse,
         marks: Fields,
-        on_end: Callable[[int | None, BaseException | None], object],
+        on_end: Callable[[str, int | None], object],
     ) -> None:
         super().__init__(engine, execution, lasting=policy.on_disconnect == "continue")
         execution.leave_thread()  # it lives for as long as somebody holds its answer
@@ -87,7 +87,7 @@ class Performance(Producer):
         self._on_end = on_end
         self._context = copy_context()
         self._context.run(execution.__enter__)
-        self._client = _Client(self.feed)
+        self._client = _Client()
         self.feed.consumer = self._client
         self.feed.listen(self._client)
         self._iterable: Any = ()
@@ -97,7 +97,14 @@ class Performance(Producer):
         self._first: bytes | None = None
         self._write: Callable[[bytes], object] | None = None
         self._gone: Exception | None = None
+        self._overtaken = False
+        self._left = False
         self._closed = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether another caller took over, whose answer is the request's."""
+        return self._transcript.lost or self._overtaken
 
     @property
     def sent(self) -> bool:
@@ -115,17 +122,22 @@ class Performance(Producer):
         Raises:
             Exception: Whatever the application raises.
         """
-        ours = False
+        begun = False
         try:
             self._context.run(self._call, app, environ)
-            ours = not self._transcript.lost
-        except ClaimLostError as error:
-            if self.sent or error.key != self.execution.call.key:
+            begun = not self.lost
+        except ClaimLostError:
+            if not self.lost:
                 raise
         finally:
-            if not ours:
+            if not begun:
                 self.close()
-        return ours
+        return begun
+
+    def refused(self, error: BaseException | None) -> bool:
+        """Say whether this error is its being stopped before its client had anything."""
+        early = not (self.sent or self._left)
+        return early and error is not None and error is self.asked
 
     def part(self) -> bytes | None:
         """Return the next part, now that it is recorded; None at the end, when all of it is."""
@@ -142,7 +154,7 @@ class Performance(Producer):
         """Finish what is not finished, and let go of the application."""
         if self._closed:
             return
-        self._closed = True
+        self._closed, self._left = True, not (self.over or self._transcript.complete)
         self.feed.leave(self._client)
         try:
             self._context.run(self._go_on_alone)
@@ -186,7 +198,7 @@ class Performance(Producer):
 
     def _next(self) -> bytes | None:
         try:
-            chunk = self._rest() if self._transcript.complete else self._taken()
+            chunk = self._taken()
         except BaseException as error:
             self._end(error)
             raise
@@ -194,12 +206,11 @@ class Performance(Producer):
             self._end(None)
         return chunk
 
-    def _rest(self) -> None:
-        """Have the application do whatever it does after its last byte."""
-        for _ in self._chunks:
-            pass
-
     def _taken(self) -> bytes | None:
+        if self._transcript.complete:
+            for _ in self._chunks:
+                pass  # whatever the application does after its last byte
+            return None
         chunk = next(filter(None, self._chunks), None)
         self._take(chunk or b"", last=chunk is None or self._single)
         return chunk
@@ -264,14 +275,23 @@ class Performance(Producer):
     def _end(self, error: BaseException | None) -> None:
         """Settle what is not settled, and be over."""
         raised = None if self._transcript.complete else error
+        if isinstance(raised, ClaimLostError) and raised.key == self.execution.call.key:
+            self._overtaken = not self.sent
         try:
             if raised is not None:
                 self.tell(drive(self._transcript.fail(raised)))
         finally:
             self.feed.leave(self._client)
             self.finish(raised)
-            head = self._transcript.head
-            self._on_end(None if head is None else head.status, raised)
+            self._report(raised)
+
+    def _report(self, raised: BaseException | None) -> None:
+        """Say what became of it, unless the client gets another answer."""
+        if self.lost or self.refused(raised):
+            return
+        outcome = "left" if self._left else self.execution.kind if raised is None else "failed"
+        head = self._transcript.head if self.sent or raised is None else None
+        self._on_end(outcome, None if head is None else head.status)
 
     def _log(self, how: str, error: BaseException) -> None:
         call = self.execution.call
@@ -308,18 +328,9 @@ class Handout:
 
 
 class _Client:
-    """The client of the very thread that makes the answer: a reader who never waits.
+    """The client of the very thread that makes the answer: a reader who never waits."""
 
-    Args:
-        feed: Where the others read.
-    """
-
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self) -> None:
         self.bell: Bell = SYNC.bell()
+        self.number: int = sys.maxsize  # it has whatever there is
         self.waiting: bool = False
-        self._feed = feed
-
-    @property
-    def number(self) -> int:
-        """Of the last chunk it has."""
-        return self._feed.length

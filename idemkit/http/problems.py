@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DRAFT",
     "FAILED",
+    "INCOMPLETE",
     "INTERNAL",
     "IN_DOUBT",
     "MALFORMED",
@@ -125,6 +126,14 @@ TOO_LARGE: Final = Problem(
     "too-large",
     "The request is too large for an Idempotency-Key",
     "This operation needs a key, and a body of this size cannot be compared with earlier ones.",
+)
+INCOMPLETE: Final = Problem(
+    400,
+    "incomplete",
+    "The request is incomplete",
+    "The connection broke off before the end of the request, and nothing was carried out; send it "
+    "again.",
+    retry=True,
 )
 FAILED: Final = Problem(
     503,

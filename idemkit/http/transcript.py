@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..core.ending import Ending, stopped
 from ..core.result import Result
-from ..errors import InProgressError
+from ..errors import IdempotencyError, InProgressError
 from ..protocol import Kind
 from .answers import CODEC, Head, ends_event, write_head, write_whole
 from .policy import stored_headers
@@ -93,7 +93,7 @@ class Transcript:
         """Settle an answer that will never be whole; return what its readers are to hear."""
         self._recorder.give_up(Kind.INCOMPLETE)
         await self._recorder.close(CODEC)
-        with suppress(InProgressError):  # another took over, and who asks again waits for that one
+        with suppress(IdempotencyError):  # whoever took over has the word, and clients ask again
             await self._producer.engine.settle(self._execution, stopped(self._execution, error))
         if error is self._producer.asked:
             return error

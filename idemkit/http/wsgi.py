@@ -6,27 +6,29 @@ it comes. Should the client leave, the server closes the answer, and closing it 
 
 from __future__ import annotations
 
-import io
 import time
 from collections import deque
+from io import BufferedReader, BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Any, Final
+from wsgiref.util import FileWrapper
 
 from ..core.colour import drive
 from ..core.execution import Execution
-from ..errors import IdempotencyError
+from ..errors import IdempotencyError, StreamInterruptedError
+from .answers import declared_length
 from .door import KEEP_ALIVE_SECONDS, REPLAYED, UNGUARDED, Door, RefusedError
 from .follower import Answer, Follower
-from .performance import Performance, status_line
-from .problems import TOO_LARGE, of_error
+from .performance import Handout, Performance, in_thread, status_line
+from .problems import INCOMPLETE, TOO_LARGE, of_error
 from .views import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Self
 
     from ..operation import Configuration
     from .door import ErrorRenderer, OnEvent, Rule
-    from .performance import App, Environ, StartResponse
+    from .performance import App, Environ, Fields, StartResponse
     from .policy import HTTPPolicy
     from .problems import Problem
 
@@ -140,18 +142,20 @@ class _Visit:
             return self._pass_by()
         case = self._door.case(self._rule, self._request, key, body)
         follower = Follower(self._door.engine, case, self._rule.wait, lambda: None)
+        as_it_came = {**self._environ}
         while True:
             try:
                 begun = follower.recall() or drive(follower.arrive())
-            except IdempotencyError as error:
+            except BaseException as error:
                 follower.leave(error)
-                return self._refuse(of_error(error), follower.key)
+                if isinstance(error, IdempotencyError):
+                    return self._refuse(of_error(error), follower.key)
+                raise
             if not isinstance(begun, Execution):
                 return self._pass_on(follower, begun)
-            performance = self._perform(begun)
-            if performance.begin(self._app, {**self._environ, GUARDED: True}):
-                return performance
-            self._environ["wsgi.input"] = io.BytesIO(body)  # another caller took over
+            answer = self._lead(begun, as_it_came, body)
+            if answer is not None:
+                return answer
 
     # ------------------------------------------------------------------------- the request
 
@@ -159,49 +163,77 @@ class _Visit:
         """Return the body; None if it is too large to be guarded.
 
         Raises:
-            RefusedError: It is too large, and must not pass unguarded.
-            ConnectionError: The client has left before it had asked for anything.
+            RefusedError: It is too large, and must not pass unguarded, or it broke off.
         """
-        stream, most = self._environ["wsgi.input"], self._rule.http.max_request
-        length = self._environ.get("CONTENT_LENGTH") or ""
-        ends = bool(self._environ.get("wsgi.input_terminated"))
-        declared = int(length) if length.isascii() and length.isdecimal() else None
-        if declared is None and not ends:
-            declared = 0  # without a length there is no body, and to read would be to hang
-        body = _read(stream, min(most + 1, most + 1 if declared is None else declared))
-        if declared is not None and len(body) < min(declared, most + 1):
-            raise ConnectionError("the client left before the end of its request")
-        if len(body) <= most:
-            self._environ["wsgi.input"] = io.BytesIO(body)
-            return body
+        most = self._rule.http.max_request
+        length = declared_length(self._request.headers)
+        if length is None or length <= most:
+            body = self._read(length, most)
+            if body is not None:
+                return body
         if self._rule.http.required:
             raise RefusedError(TOO_LARGE)
-        self._environ["wsgi.input"] = _Again(body, stream)
         return None
+
+    def _read(self, length: int | None, most: int) -> bytes | None:
+        stream = self._environ["wsgi.input"]
+        if length is not None:
+            body = _read(stream, length)
+            if len(body) < length:
+                raise RefusedError(INCOMPLETE)
+            return body
+        if not self._environ.get("wsgi.input_terminated"):
+            return b""  # without a length there is no body, and to read would be to hang
+        body = _read(stream, most + 1)
+        if len(body) > most:
+            self._environ["wsgi.input"] = BufferedReader(_Again(body, stream))
+            return None
+        return body
 
     def _pass_by(self) -> Iterable[bytes]:
         """Leave the request to the application."""
 
-        def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        def start_response(status: str, headers: Fields, *exc_info: Any) -> Any:
             headers = [*headers, (UNGUARDED, "request-too-large")]
-            return self._start_response(status, headers, *([exc_info] if exc_info else []))
+            return self._start_response(status, headers, *exc_info)
 
         self._tell("unguarded")
         return self._app(self._environ, start_response)
 
     # -------------------------------------------------------------------------- the answer
 
-    def _perform(self, execution: Execution) -> Performance:
-        """Return the answer as the application makes it."""
-        marks = [(UNGUARDED, "store-unavailable")] if execution.kind == "unprotected" else []
-        return Performance(
+    def _lead(
+        self, execution: Execution, as_it_came: Environ, body: bytes
+    ) -> Iterable[bytes] | None:
+        """Return the answer as the application makes it; None if another caller took over."""
+        performance = Performance(
             self._door.engine,
             execution,
             self._rule.http,
             start_response=self._start_response,
-            marks=marks,
-            on_end=lambda status: self._tell(execution.kind, key=execution.call.key, status=status),
+            marks=[(UNGUARDED, "store-unavailable")] if execution.kind == "unprotected" else [],
+            on_end=lambda how, status: self._tell(how, key=execution.call.key, status=status),
         )
+        handout = Handout(performance)
+        try:
+            begun = performance.begin(self._app, self._given(as_it_came, body))
+        except StreamInterruptedError as error:
+            if not performance.refused(error):
+                raise
+            return self._refuse(of_error(error), execution.call.key)
+        return handout if begun else None
+
+    def _given(self, as_it_came: Environ, body: bytes) -> Environ:
+        """Return the environment for the application, as if it had not run before."""
+        environ = self._environ  # the very one: servers look into it again
+        environ.clear()
+        environ.update(as_it_came)
+        environ[GUARDED] = True
+        environ["wsgi.input"] = BytesIO(body)
+        if "wsgi.file_wrapper" in environ:
+            # Servers send what theirs returns without iterating over it.
+            environ["wsgi.file_wrapper"] = FileWrapper
+        return environ
 
     def _pass_on(self, follower: Follower, answer: Answer) -> Iterable[bytes]:
         """Return somebody else's answer."""
@@ -209,7 +241,6 @@ class _Visit:
         self._start_response(status_line(answer.head.status), fields)
         self._tell(answer.kind, key=follower.key, status=answer.head.status)
         if answer.whole is not None:
-            follower.leave()
             return [answer.whole]
         return _Replay(follower, answer)
 
@@ -241,27 +272,29 @@ class _Replay:
         return self
 
     def __next__(self) -> bytes:
-        while True:
-            if not self._ahead:
-                self._ahead.extend(self._more())
-            if not self._ahead:
-                raise StopIteration
-            if self._left is None:
-                return self._ahead.popleft()
-            self._left -= len(self._ahead[0])
-            if self._left > 0:
-                return self._ahead.popleft()
-            # With its last byte the client has everything.
-            last, self._left = self._ahead.popleft(), None
-            while self._more():
-                pass
-            return last
+        if not self._ahead:
+            self._ahead.extend(self._more())
+        if not self._ahead:
+            self.close()
+            raise StopIteration
+        chunk = self._ahead.popleft()
+        if self._left is not None:
+            self._left -= len(chunk)
+            if self._left <= 0:  # with its last byte the client has everything
+                while self._more():
+                    pass
+        return chunk
+
+    def __del__(self) -> None:
+        if self._follower.reading:
+            in_thread(self._follower.leave)
 
     def close(self) -> None:
         """Read no more."""
         self._follower.leave()
 
     def _more(self) -> Iterable[bytes]:
+        self._answer.reach()
         patience = KEEP_ALIVE_SECONDS if self._answer.between_events else float("inf")
         try:
             return drive(self._answer.next(time.monotonic() + patience))
@@ -269,7 +302,7 @@ class _Replay:
             return (_KEEP_ALIVE,)
 
 
-class _Again(io.RawIOBase):
+class _Again(RawIOBase):
     """A body of which a part has been read already.
 
     Args:
@@ -278,25 +311,18 @@ class _Again(io.RawIOBase):
     """
 
     def __init__(self, read: bytes, rest: Any) -> None:
-        self._read = io.BytesIO(read)
+        self._read = BytesIO(read)
         self._rest = rest
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return up to so many bytes; all, if none are named."""
-        if size is None or size < 0:
-            return self._read.read() + bytes(self._rest.read())
-        return self._read.read(size) or bytes(self._rest.read(size))
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
 
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """Return up to the end of a line."""
-        line = self._read.readline(-1 if size is None else size)
-        if line.endswith(b"\n") or (size is not None and 0 <= size == len(line)):
-            return line
-        left = () if size is None or size < 0 else (size - len(line),)
-        return line + bytes(self._rest.readline(*left))
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.readline, b"")
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer, or a part of it; with nothing at the end."""
+        piece = self._read.read(len(buffer)) or self._rest.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def _read(stream: Any, size: int) -> bytes:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-__all__ = ["Notebook"]
+__all__ = ["EVERY_CASE", "Notebook"]
+
+EVERY_CASE = "every-case"
 
 
 class Notebook:
@@ -15,6 +17,7 @@ class Notebook:
     def __init__(self, folder: Path) -> None:
         self._ledger = folder / "ledger"
         self._gates = folder / "gates"
+        self._ledger.touch()
         self._gates.mkdir(exist_ok=True)
 
     def enter(self, work: str, case: str) -> int:
@@ -26,14 +29,12 @@ class Notebook:
 
     def entries(self, work: str, case: str) -> int:
         """Return how often a piece of work has begun for this case."""
-        if not self._ledger.exists():
-            return 0
         return self._ledger.read_text("utf-8").splitlines().count(f"{work} {case}")
 
     def open(self, case: str) -> None:
-        """Let the handlers of a case go on."""
+        """Let the handlers of a case, or of every one, go on."""
         (self._gates / case).touch()
 
     def is_open(self, case: str) -> bool:
         """Say whether the handlers of a case may go on."""
-        return (self._gates / case).exists()
+        return any((self._gates / gate).exists() for gate in (case, EVERY_CASE))

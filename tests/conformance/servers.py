@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conformance.calls import Call
-from tests.conformance.notebook import Notebook
+from tests.conformance.notebook import EVERY_CASE, Notebook
 from tests.conformance.wire import Reply
 from tests.servers import free_port, wait_until
 
@@ -156,4 +156,8 @@ def running(pair: Pair, folder: Path, *, store: str, workers: int = 1) -> Iterat
     command = pair.command(port, workers)
     variables = {"CONFORMANCE_STORE": store, "CONFORMANCE_FOLDER": str(folder)}
     with serving(command, folder, port, variables) as process:
-        yield Site(process, port, folder)
+        site = Site(process, port, folder)
+        try:
+            yield site
+        finally:
+            site.notebook.open(EVERY_CASE)  # for handlers that a failed test has left waiting

@@ -156,11 +156,14 @@ def test_local_waiter_gets_an_answer_when_the_leader_raises(serve: Serve, scene:
 
 def test_cancelled_request_gives_its_claim_back(serve: Serve, scene: Scene) -> None:
     """Where leaving cancels, the next request runs at once, with the store's clock at rest."""
-    handler = Streamed()
-    client = serve(scene.application(), handler, on_disconnect="cancel", on_duplicate="reject")
+    store, handler = scene.faulty(), Streamed()
+    client = serve(
+        scene.application(store), handler, on_disconnect="cancel", on_duplicate="reject"
+    )
     exchange = client.begin()
     exchange.part()
     exchange.leave()
+    store.until("release", ended=True)
     handler.pause.end()
     assert b"data: 2.0\n\ndata: 2.1\n\ndata: 2.2\n\n" == client.send().body
 
