@@ -18,7 +18,8 @@ idem = Idempotency(os.environ.get("IDEMKIT_STORE", "sqlite:///web.db"))
 def answer(prompt: str) -> Iterator[bytes]:
     """Ask the model; yield its tokens as server-sent events, and write the bill in the end."""
     tokens = 0
-    for tokens, token in enumerate(ask(prompt), start=1):  # noqa: B007 - how many there were
+    for token in filter(None, ask(prompt)):
+        tokens += 1
         yield f"data: {json.dumps({'token': token})}\n\n".encode()
     yield b"data: [DONE]\n\n"
     with Path(os.environ.get("BILL", "bill.log")).open("a", encoding="utf-8") as bill:
@@ -36,4 +37,4 @@ def ask(prompt: str) -> Iterator[str]:
         for line in connection.getresponse():
             if line.startswith(b"data: {"):
                 event = json.loads(line.removeprefix(b"data: "))
-                yield from event["choices"][0]["delta"].values()
+                yield event["choices"][0]["delta"].get("content", "")

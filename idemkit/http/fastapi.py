@@ -90,9 +90,9 @@ class IdempotentRoute(APIRoute):
             await super().handle(scope, receive, send)
 
     def _guard(self, scope: Scope) -> _RouteGuard:
-        # A router that is included says where; the route itself knows its own part of the path.
-        place = scope.get("fastapi", {}).get("effective_route_context", self)
-        path: str = place.path_format
+        # A router says where it is included; the route itself knows its own part of the path.
+        place = scope.get("fastapi", {}).get("effective_route_context")
+        path = place.path_format if _is_of(place, self) else self.path_format
         if path not in self._guards:
             self._guards[path] = _RouteGuard(self._run, _RouteDoor(self.settings, path))
         return self._guards[path]
@@ -102,6 +102,10 @@ class IdempotentRoute(APIRoute):
         async with AsyncExitStack() as files:
             scope[_FILES] = files
             await super().handle(scope, receive, send)
+
+
+def _is_of(place: Any, route: APIRoute) -> bool:
+    return getattr(place, "original_route", None) is route
 
 
 class _RouteGuard(IdempotencyMiddleware):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from fastapi import routing
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from ..operation import Configuration
+    from .door import ErrorRenderer, OnEvent
     from .problems import Problem
 
     Tree: TypeAlias = dict[str, Any]
@@ -36,9 +37,6 @@ _BARE: Final = "[!#-+.-:<-~-]"
 _QUOTED: Final = r"[!#-\[\]-~]"
 _KEY: Final = rf'^(?:{_BARE}{{1,255}}|"{_QUOTED}{{1,255}}")$'
 _EXAMPLE: Final = "8e03978e-40d5-43dd-bc93-6894a57f9324"
-_METHODS: Final = frozenset(
-    {"delete", "get", "head", "options", "patch", "post", "put", "query", "trace"}
-)
 _SCHEMA: Final = {
     "title": PROBLEM,
     "description": "A problem document of RFC 9457.",
@@ -130,35 +128,42 @@ def add_policy_route(
     app.add_api_route(path, idempotency_policy, methods=["GET"])
 
 
+class _Middleware(NamedTuple):
+    """The arguments of the middleware."""
+
+    idempotency: Configuration
+    policy: HTTPPolicy | None = None
+    routes: Mapping[str, HTTPPolicy | None] | None = None
+    error_renderer: ErrorRenderer | None = None
+    on_event: OnEvent | None = None
+
+
 class _Guards:
     """What guards the operations of an application.
 
     Args:
         app: The application.
-        given: The arguments of its middleware; None looks for them.
+        given: Its middleware; None looks for it.
     """
 
-    def __init__(self, app: FastAPI, given: Mapping[str, Any] | None) -> None:
-        arguments = given or _arguments(app)
-        self._arguments: Tree = {} if arguments is None else {**arguments}
-        self._renderer = self._arguments.pop("error_renderer", None)
-        self._arguments.pop("on_event", None)
+    def __init__(self, app: FastAPI, given: _Middleware | None) -> None:
+        self._middleware = given or _added(app)
         self._routes = dict(_guarded_routes(app))
 
     def find(self, method: str, path: str) -> Settings | None:
         """Return what guards an operation; None if nothing does."""
-        if self._arguments:
-            policy = self._arguments.get("policy") or HTTPPolicy()
-            guard = Routes(policy, self._arguments.get("routes")).find(method, path)
+        around = self._middleware
+        if around is not None:
+            guard = Routes(around.policy or HTTPPolicy(), around.routes).find(method, path)
             if guard is not None:
-                return Settings(self._arguments["idempotency"], guard[0], self._renderer)
+                return Settings(around.idempotency, guard[0], around.error_renderer)
         return self._routes.get((method, path))
 
     def document(self) -> Tree:
         """Return all that is to be published."""
         document: Tree = {"specification": DRAFT, "routes": {}}
-        if self._arguments:
-            document = policy_document(**self._arguments)
+        if self._middleware is not None:
+            document = policy_document(*self._middleware[:3])
         for (method, path), settings in self._routes.items():
             promised = {"methods": [method], **terms(settings.policy, settings.idempotency)}
             document["routes"].setdefault(f"{method} {path}", promised)
@@ -169,18 +174,21 @@ def _given(
     idempotency: Configuration | None,
     policy: HTTPPolicy | None,
     routes: Mapping[str, HTTPPolicy | None] | None,
-) -> Mapping[str, Any] | None:
+) -> _Middleware | None:
     if idempotency is not None:
-        return {"idempotency": idempotency, "policy": policy, "routes": routes}
+        return _Middleware(idempotency, policy, routes)
     if policy is not None or routes is not None:
         raise TypeError("a policy is described together with its idempotency: pass that too")
     return None
 
 
-def _arguments(app: FastAPI) -> Mapping[str, Any] | None:
-    """Return the arguments of the outermost middleware, the one that guards."""
-    added = (entry.kwargs for entry in app.user_middleware if entry.cls is IdempotencyMiddleware)
-    return next(added, None)
+def _added(app: FastAPI) -> _Middleware | None:
+    """Return the outermost middleware that was added, the one that guards."""
+    entries: Iterable[Any] = app.user_middleware
+    for entry in entries:
+        if entry.cls is IdempotencyMiddleware:
+            return _Middleware(**entry.kwargs)
+    return None
 
 
 def _guarded_routes(app: FastAPI) -> Iterator[tuple[tuple[str, str], Settings]]:
@@ -198,11 +206,11 @@ def _guarded_routes(app: FastAPI) -> Iterator[tuple[tuple[str, str], Settings]]:
 
 def _describe(schema: Tree, guards: _Guards) -> None:
     for path, item in schema.get("paths", {}).items():
-        for method in item.keys() & _METHODS:
+        for method, operation in item.items():
             settings = guards.find(method.upper(), path)
             # What has been described stays: FastAPI keeps its schema and returns it again.
-            if settings is not None and EXTENSION not in item[method]:
-                _describe_operation(item[method], settings)
+            if settings is not None and EXTENSION not in operation:
+                _describe_operation(operation, settings)
                 schemas = schema.setdefault("components", {}).setdefault("schemas", {})
                 schemas[PROBLEM] = deepcopy(_SCHEMA)
 

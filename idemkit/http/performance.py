@@ -13,6 +13,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 from ..core.colour import SYNC, drive
 from ..errors import ClaimLostError, ReentrantCallError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ..core.engine import Engine
     from ..core.execution import Execution
     from .policy import HTTPPolicy
+    from .views import Pairs
 
     Environ = dict[str, Any]
     Fields = list[tuple[str, str]]
@@ -64,8 +66,6 @@ class Performance(Producer):
         engine: Settles.
         execution: The claim under which it runs.
         policy: How the request is guarded.
-        start_response: Where the head of the answer goes.
-        marks: Header fields to add for this client.
         on_end: Called with what became of it, and with the status of the answer, if there is one.
     """
 
@@ -75,15 +75,17 @@ class Performance(Producer):
         execution: Execution,
         policy: HTTPPolicy,
         *,
-        start_response: StartResponse,
-        marks: Fields,
-        on_end: Callable[[str, int | None], object],
+        on_end: Callable[..., object],
     ) -> None:
         super().__init__(engine, execution, lasting=policy.on_disconnect == "continue")
         execution.leave_thread()  # it lives for as long as somebody holds its answer
+        self.handout: Callable[[], Handout | None] = lambda: None
+        """Returns what the server has of it; a server that drops that has closed it."""
+        self.opening: tuple[str, Pairs] = ("", ())
+        """Status line and header fields, as the application has sent them."""
+        self.sent: bool = False
+        """Whether they have gone to the client."""
         self._transcript = Transcript(self, policy)
-        self._start_response = start_response
-        self._marks = marks
         self._on_end = on_end
         self._context = copy_context()
         self._context.run(execution.__enter__)
@@ -93,9 +95,7 @@ class Performance(Producer):
         self._iterable: Any = ()
         self._chunks: Iterator[bytes] = iter(())
         self._single = False
-        self._line = ""
         self._first: bytes | None = None
-        self._write: Callable[[bytes], object] | None = None
         self._gone: Exception | None = None
         self._overtaken = False
         self._left = False
@@ -105,11 +105,6 @@ class Performance(Producer):
     def lost(self) -> bool:
         """Whether another caller took over, whose answer is the request's."""
         return self._transcript.lost or self._overtaken
-
-    @property
-    def sent(self) -> bool:
-        """Whether the client has anything of it."""
-        return self._write is not None
 
     @property
     def blocked(self) -> bool:
@@ -146,8 +141,6 @@ class Performance(Producer):
         chunk, self._first = self._first, None
         if chunk is None and not self.over:
             chunk = self._context.run(self._next)
-        if not self.sent:
-            self._send_head()
         return chunk
 
     def close(self) -> None:
@@ -233,33 +226,28 @@ class Performance(Producer):
             raise AssertionError("start_response was called twice without exc_info")
         # What no server can send is not to be recorded either.
         "".join((status, *map("".join, headers))).encode("latin-1")
-        self._line = status
-        self._transcript.start(Head(int(status[:3]), Headers(headers)))
+        head = Head(int(status[:3]), Headers(headers))
+        self._transcript.start(head)
+        self.opening = status, head.headers.pairs
         return self._written
 
     def _written(self, chunk: bytes) -> None:
         """Take down a part that the application does not return, and send it."""
         if chunk and not self._transcript.complete:
             self._take(chunk, last=False)
-            if not self._transcript.lost and self._gone is None:
-                self._send(chunk)
+            handout = self.handout()
+            if handout is not None and not self._transcript.lost:
+                self._send(handout, chunk)
 
-    def _send(self, chunk: bytes) -> None:
-        write = self._write or self._send_head()
-        try:
-            write(chunk)
-        except Exception as error:
-            # The client has left, of which the application hears as little as it does elsewhere.
-            if not (self._lasting or self.attached):
-                raise
-            self._gone = error
-
-    def _send_head(self) -> Callable[[bytes], object]:
-        head = self._transcript.head
-        if head is None:
-            raise RuntimeError("the application sent a body before it started its response")
-        self._write = self._start_response(self._line, [*head.headers.pairs, *self._marks])
-        return self._write
+    def _send(self, handout: Handout, chunk: bytes) -> None:
+        if self._gone is None:
+            try:
+                handout.write(chunk)
+            except Exception as error:
+                # The client has left, of which most applications never hear.
+                if not self._lasting:
+                    raise
+                self._gone = error
 
     # --------------------------------------------------------------------------- the end of it
 
@@ -291,7 +279,7 @@ class Performance(Producer):
             return
         outcome = "left" if self._left else self.execution.kind if raised is None else "failed"
         head = self._transcript.head if self.sent or raised is None else None
-        self._on_end(outcome, None if head is None else head.status)
+        self._on_end(outcome=outcome, status=None if head is None else head.status)
 
     def _log(self, how: str, error: BaseException) -> None:
         call = self.execution.call
@@ -304,19 +292,34 @@ class Handout:
 
     Args:
         performance: What is handed out.
+        start_response: Where the head of the answer goes.
+        marks: Header fields to add for this client.
     """
 
-    def __init__(self, performance: Performance) -> None:
+    def __init__(
+        self, performance: Performance, start_response: StartResponse, marks: Fields
+    ) -> None:
+        performance.handout = ref(self)
         self._performance = performance
+        self._start_response = start_response
+        self._marks = marks
+        self._write: Callable[[bytes], object] | None = None
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
         chunk = self._performance.part()
+        if self._write is None:
+            self._begin()
         if chunk is None:
             raise StopIteration
         return chunk
+
+    def write(self, chunk: bytes) -> None:
+        """Send a part that is not returned."""
+        write = self._write or self._begin()
+        write(chunk)
 
     def close(self) -> None:
         """Finish what is not finished, and let go of the application."""
@@ -325,6 +328,12 @@ class Handout:
     def __del__(self) -> None:
         if not self._performance.over:
             in_thread(self._performance.close)
+
+    def _begin(self) -> Callable[[bytes], object]:
+        line, fields = self._performance.opening
+        self._write = self._start_response(line, [*fields, *self._marks])
+        self._performance.sent = True
+        return self._write
 
 
 class _Client:

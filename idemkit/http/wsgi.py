@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from functools import partial
 from io import BufferedReader, BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Any, Final
 from wsgiref.util import FileWrapper
@@ -206,21 +207,17 @@ class _Visit:
         self, execution: Execution, as_it_came: Environ, body: bytes
     ) -> Iterable[bytes] | None:
         """Return the answer as the application makes it; None if another caller took over."""
-        performance = Performance(
-            self._door.engine,
-            execution,
-            self._rule.http,
-            start_response=self._start_response,
-            marks=[(UNGUARDED, "store-unavailable")] if execution.kind == "unprotected" else [],
-            on_end=lambda how, status: self._tell(how, key=execution.call.key, status=status),
-        )
-        handout = Handout(performance)
+        key, operation = execution.call.key, self._rule.operation
+        tell = partial(self._door.tell, operation=operation, key=key)
+        performance = Performance(self._door.engine, execution, self._rule.http, on_end=tell)
+        marks = [(UNGUARDED, "store-unavailable")] if execution.kind == "unprotected" else []
+        handout = Handout(performance, self._start_response, marks)
         try:
             begun = performance.begin(self._app, self._given(as_it_came, body))
         except StreamInterruptedError as error:
             if not performance.refused(error):
                 raise
-            return self._refuse(of_error(error), execution.call.key)
+            return self._refuse(of_error(error), key)
         return handout if begun else None
 
     def _given(self, as_it_came: Environ, body: bytes) -> Environ:

@@ -10,9 +10,11 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 from idemkit import Idempotency
+from idemkit.core.colour import drive
 from idemkit.http import HTTPPolicy
 from idemkit.http.door import HTTPEvent
 from idemkit.http.wsgi import IdempotencyMiddleware
+from idemkit.protocol import Claim, Terms
 from idemkit.stores import MemoryStore
 from idemkit.testing import FakeClock, FaultyStore
 
@@ -146,11 +148,11 @@ class Counter:
         **policy: Any,
     ) -> None:
         self.clock = FakeClock()
-        self.memory = memory or MemoryStore(clock=self.clock.milliseconds)
+        self.memory = MemoryStore(clock=self.clock.milliseconds) if memory is None else memory
         self.store = FaultyStore(self.memory)
         self.idempotency = Idempotency(self.store, **(guard or {}))
         self.events: list[HTTPEvent] = []
-        guarded = IdempotencyMiddleware(
+        self.guarded = IdempotencyMiddleware(
             validator(app) if strict else app,
             idempotency=self.idempotency,
             policy=HTTPPolicy(**policy),
@@ -158,21 +160,27 @@ class Counter:
             error_renderer=error_renderer,
             on_event=self.events.append,
         )
-        self.app: App = validator(guarded) if strict else guarded
+        self.app: App = validator(self.guarded) if strict else self.guarded
 
     def ask(self, body: bytes = b"", key: str | None = "k", **more: Any) -> Reply:
         """Send a request."""
         return Reply(self.app, environ(body, key, **more))
 
-    def elsewhere(self, app: App) -> Any:
+    def elsewhere(self, app: App, body: bytes = b"") -> Callable[[], None]:
         """Return what answers a request in another process, once our lease has ended."""
         other = Counter(app, self.memory)
 
         def answer() -> None:
             self.clock.advance(BEYOND_THE_LEASE)
-            contextvars.Context().run(lambda: other.ask().rest())
+            contextvars.Context().run(lambda: other.ask(body).rest())
 
         return answer
+
+    def abandon(self, key: str) -> None:
+        """Claim a key for an owner that vanishes, and let its lease end."""
+        command = Claim(b"somebody-else-16", b"", Terms(lease=1000))
+        drive(self.memory.claim(key.rpartition(":")[2], command))
+        self.clock.advance(2)
 
     @property
     def outcomes(self) -> list[tuple[str, int | None]]:

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
+from typing import NoReturn
 
 import pytest
 
-from idemkit import step
+from idemkit import StoreFullError, step
 from idemkit.http import HTTPPolicy
-from idemkit.testing.faults import raising, reply_lost, request_lost
+from idemkit.testing.faults import Send as Command
+from idemkit.testing.faults import reply_lost, request_lost
 from tests.http.site import Client, Gated, Receive, Scope, Send, Site, reply
 from tests.stand_ins import reached
 
@@ -21,6 +23,11 @@ def code(client: Client) -> tuple[int | None, str, bytes]:
     """Return what a refusal says: status, code, and whether to try again."""
     told: str = json.loads(client.body)["error"]["code"]
     return client.status, told, client.headers[b"x-should-retry"]
+
+
+async def full(_send: Command) -> NoReturn:
+    """Refuse a command for want of room."""
+    raise StoreFullError("no room")
 
 
 # ------------------------------------------------------------------------------ owners
@@ -66,28 +73,28 @@ async def test_loser_waits_for_a_winner_that_runs() -> None:
 
 @pytest.mark.parametrize("wait", [0, 9])
 async def test_step_finds_that_the_claim_is_lost(wait: float) -> None:
-    """The handler stops there, and the winner's answer is the request's, once it is there."""
+    """The handler stops there, and the winner's answer is the request's, if it comes in time."""
     gate = asyncio.Event()
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await gate.wait()
         await step("charge", asyncio.sleep, 0)
-        await reply(send, b"mine")
+        await reply(send, b"never")
 
     site = Site(app, policy=HTTPPolicy(wait=wait))
-    client, theirs = Client(), Gated(b"theirs")
-    task = site.begin(client)
+    theirs = Gated(b"theirs")
+    winner = Site(theirs, beside=site)
+    task = site.begin(Client())
     await site.ran()
     site.clock.advance(BEYOND)
-    winner = Site(theirs, beside=site)
     other = winner.begin(Client())
     await winner.ran()
+    theirs.open(int(wait))
     gate.set()
-    await reached(lambda: site.store.ended.count("claim") == 2)
+    client = await task
     theirs.open()
-    await task
     await other
-    assert (200 if wait else 409, 1) == (client.status, site.runs)
+    assert ({0: 409, 9: 200}[wait], 1) == (client.status, site.runs)
 
 
 async def test_abandoned_request() -> None:
@@ -163,7 +170,7 @@ async def test_store_goes_down_while_a_stream_runs(caplog: pytest.LogCaptureFixt
     task = site.begin(client)
     app.open(1)
     await reached(lambda: client.body == b"a")
-    site.store.suffer("append", raising(ValueError("disk")))
+    site.store.suffer("append", full)
     with caplog.at_level(logging.WARNING, "idemkit"):
         app.open()
         await task
@@ -172,19 +179,18 @@ async def test_store_goes_down_while_a_stream_runs(caplog: pytest.LogCaptureFixt
     assert 1 == len(caplog.messages)
 
 
-async def test_store_goes_down_at_completion() -> None:
+async def test_store_takes_no_answer() -> None:
     """The client gets what was paid for, though nobody else will."""
     site = Site(Gated(b"done"))
     site._app.open()  # type: ignore[attr-defined]
-    site.store.suffer("complete", raising(ValueError("disk")))
+    site.store.suffer("complete", full)
     assert (200, b"done", True) == (await site.post()).answer
 
 
-async def test_replies_of_the_store_are_lost() -> None:
+async def test_reply_to_the_completion_is_lost() -> None:
     """What took effect, took effect once."""
     site = Site(Gated())
     site._app.open()  # type: ignore[attr-defined]
-    for verb in ("claim", "complete"):
-        site.store.suffer(verb, reply_lost)
+    site.store.suffer("complete", reply_lost)
     assert [False, True] == [(await site.post()).replayed for _ in range(2)]
     assert 1 == site.runs

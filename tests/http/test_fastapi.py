@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
@@ -92,6 +93,21 @@ async def test_operation_is_named_after_the_whole_route(shop: Shop) -> None:
     for path in ("/v1/items/7", "/v2/items/7"):
         await ask(app, f"POST {path}", key="a")
     assert ["POST /v1/items/{item}", "POST /v2/items/{item}"] == shop.operations()
+
+
+async def test_place_of_another_route(shop: Shop) -> None:
+    """An application that is mounted in an included router gets a request with its place."""
+    app = shop.open()
+    shop.app.router.add_api_route(
+        "/pay", lambda: "paid", methods=["POST"], route_class_override=shop.guarded
+    )
+
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        place = SimpleNamespace(original_route=None, path_format="/mount")
+        await app({**scope, "fastapi": {"effective_route_context": place}}, receive, send)
+
+    await ask(mounted, "POST /pay", key="a")
+    assert ["POST /pay"] == shop.operations()
 
 
 async def test_request_without_a_key_passes(shop: Shop) -> None:

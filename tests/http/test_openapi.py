@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, FastAPI, Header
+from fastapi.middleware.gzip import GZipMiddleware
 from hypothesis import given
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
@@ -64,6 +65,7 @@ def test_operations_of_the_middleware(app: FastAPI, idempotency: Idempotency) ->
     """Its policy says which methods; it may be added after the schema was wrapped."""
     describe(app)
     app.add_middleware(IdempotencyMiddleware, idempotency=idempotency)
+    app.add_middleware(GZipMiddleware)
     assert {"POST /items/{item}", "POST /pay"} == guarded(app)
 
 

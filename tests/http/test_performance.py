@@ -1,16 +1,11 @@
 """How `idemkit.http.performance` takes down what WSGI applications say, in every way they may."""
 
 import sys
-import threading
 from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
-from idemkit import InProgressError, current, idempotent, side_effect, step
-from idemkit.http.performance import Performance
-from idemkit.testing.faults import followed_by, preceded_by
 from tests.http.counter import PLAIN, Counter, Environ, Stage, asked, environ
 
 
@@ -63,7 +58,7 @@ def test_bodies(body: Any, expected: bytes, records: str) -> None:
         return body
 
     app = Saying(say)
-    counter = Counter(app)
+    counter = Counter(app, strict=False)  # a validator would hide what kind it is
     replies = asked(counter, 2)
     assert [expected] * 2 == [reply.body for reply in replies]
     assert ([False, True], 1) == ([reply.replayed for reply in replies], app.runs)
@@ -143,7 +138,7 @@ def test_single_part_comes_when_it_is_recorded() -> None:
         start_response("200 OK", [PLAIN])
         return [b"a"]
 
-    counter = Counter(Saying(say))
+    counter = Counter(Saying(say), strict=False)
     reply = counter.ask()
     assert "complete" in counter.store.ended
     assert b"a" == reply.rest()
@@ -306,6 +301,6 @@ def test_client_that_leaves_while_it_is_written_to(on_disconnect: str, runs: int
     if answer:
         answer.close()
     reply = counter.ask()
-    assert (b"abc", runs == 1, runs) == (reply.rest(), reply.replayed, app.runs - 1)
+    assert (b"abc", runs == 1, runs) == (reply.rest(), reply.replayed, app.runs)
 
 

@@ -1,6 +1,7 @@
 """What breaks in asgi-idempotency-header 0.2 where it concerns routes, and not here."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_key_of_another_user_is_another_key(serve: Serve, scene: Scene) -> None:
     "other", [{"path": "/refunds"}, {"method": "PATCH"}], ids=["path", "method"]
 )
 def test_key_of_another_operation_is_another_key(
-    serve: Serve, scene: Scene, other: dict[str, str]
+    serve: Serve, scene: Scene, other: dict[str, Any]
 ) -> None:
     """One key under two paths, or two methods, is no duplicate."""
     client = serve(scene.application(), Counter())

@@ -157,9 +157,7 @@ def test_local_waiter_gets_an_answer_when_the_leader_raises(serve: Serve, scene:
 def test_cancelled_request_gives_its_claim_back(serve: Serve, scene: Scene) -> None:
     """Where leaving cancels, the next request runs at once, with the store's clock at rest."""
     store, handler = scene.faulty(), Streamed()
-    client = serve(
-        scene.application(store), handler, on_disconnect="cancel", on_duplicate="reject"
-    )
+    client = serve(scene.application(store), handler, on_disconnect="cancel", on_duplicate="reject")
     exchange = client.begin()
     exchange.part()
     exchange.leave()
