@@ -134,6 +134,7 @@ INCOMPLETE: Final = Problem(
     "The connection broke off before the end of the request, and nothing was carried out; send it "
     "again.",
     retry=True,
+    retry_after=1.0,
 )
 FAILED: Final = Problem(
     503,

@@ -278,8 +278,7 @@ class _Replay:
         if self._left is not None:
             self._left -= len(chunk)
             if self._left <= 0:  # with its last byte the client has everything
-                while self._more():
-                    pass
+                self._more()
         return chunk
 
     def __del__(self) -> None:

@@ -10,11 +10,9 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 from idemkit import Idempotency
-from idemkit.core.colour import drive
 from idemkit.http import HTTPPolicy
 from idemkit.http.door import HTTPEvent
 from idemkit.http.wsgi import IdempotencyMiddleware
-from idemkit.protocol import Claim, Terms
 from idemkit.stores import MemoryStore
 from idemkit.testing import FakeClock, FaultyStore
 
@@ -175,12 +173,6 @@ class Counter:
             contextvars.Context().run(lambda: other.ask(body).rest())
 
         return answer
-
-    def abandon(self, key: str) -> None:
-        """Claim a key for an owner that vanishes, and let its lease end."""
-        command = Claim(b"somebody-else-16", b"", Terms(lease=1000))
-        drive(self.memory.claim(key.rpartition(":")[2], command))
-        self.clock.advance(2)
 
     @property
     def outcomes(self) -> list[tuple[str, int | None]]:

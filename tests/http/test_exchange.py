@@ -73,21 +73,23 @@ async def test_other_messages_are_not_for_clients() -> None:
     assert 2 == len((await Site(app).post()).got)
 
 
-async def test_process_that_is_told_to_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_process_that_is_told_to_end(caplog: pytest.LogCaptureFixture) -> None:
     """What is for the process reaches the loop, after the answer too, and spoils no answer."""
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         await reply(send)
+        await gate.wait()
         raise SystemExit(3)
 
-    site, client = Site(app), Client()
+    site, client, gate = Site(app), Client(), asyncio.Event()
 
     async def serve() -> None:
         await site.serve(client)
+        gate.set()
         await asyncio.Event().wait()
 
     with caplog.at_level(logging.ERROR, "idemkit"), pytest.raises(SystemExit):
-        await asyncio.to_thread(asyncio.run, serve())
+        asyncio.run(serve())
     assert ((200, b"done", True), ["POST failed after its answer"]) == (
         client.answer,
         caplog.messages,

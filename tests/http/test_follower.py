@@ -14,7 +14,7 @@ from idemkit.core.execution import Execution
 from idemkit.core.result import Result
 from idemkit.http.follower import Answer, Follower, GoneError
 from idemkit.http.views import Request
-from idemkit.protocol import Kind
+from idemkit.protocol import Claim, Kind, Terms
 from idemkit.testing.faults import preceded_by, straight
 from tests.core.conftest import backend
 from tests.core.worlds import Backend
@@ -48,23 +48,6 @@ def test_client_that_has_gone_wants_nothing() -> None:
     with pytest.raises(GoneError):
         drive(client.arrive())
     assert [] == counter.store.sent
-
-
-def test_client_that_goes_while_it_waits(threads: ThreadPoolExecutor) -> None:
-    """It waits no more."""
-    counter = Counter(Stage(gate := threading.Event(), b"a"))
-    first = threads.submit(lambda: counter.ask().rest())
-    counter.store.until("claim", ended=True)
-    waiting = threading.Event()
-    client = follower(counter, waiting.set)
-    arriving = threads.submit(lambda: drive(client.arrive()))
-    assert waiting.wait(PATIENCE)
-    while not client.reading:
-        pass  # it is about to
-    client.disconnected()
-    assert isinstance(arriving.exception(PATIENCE), GoneError)
-    gate.set()
-    assert b"a" == first.result(PATIENCE)
 
 
 def test_patience_that_ends_after_a_failure(threads: ThreadPoolExecutor) -> None:
@@ -131,6 +114,17 @@ def test_nothing_to_reach_in_an_answer_that_is_there() -> None:
     assert b"a" == answer.whole
 
 
+def test_abandoned_request_is_recovered() -> None:
+    """An owner that vanished is followed by the next."""
+    counter = Counter(Stage(b"a"))
+    call = follower(counter)._call
+    command = Claim(b"somebody-else-16", call.fingerprint, Terms(lease=1000))
+    drive(counter.memory.claim(call.address, command))
+    counter.clock.advance(2)
+    assert b"a" == counter.ask().rest()
+    assert [("recovered", 200)] == counter.outcomes
+
+
 def test_claim_is_handed_on() -> None:
     """Who comes first is to make the answer."""
     counter = Counter(Stage(b"a"))
@@ -152,9 +146,7 @@ def spans(backend: Backend) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(
-    "parts", [(b"ab",), (b"a", b"b")], ids=["whole", "streamed"]
-)
+@pytest.mark.parametrize("parts", [(b"ab",), (b"a", b"b")], ids=["whole", "streamed"])
 def test_what_a_replay_says(backend: Backend, parts: tuple[bytes, ...]) -> None:
     """A span each, which counts what went by."""
     headers = [PLAIN, ("Content-Length", "2")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -155,7 +156,7 @@ class WSGIDoor(Door):
     def _ask(app: Any, request: Request) -> Reply:
         environ: dict[str, Any] = {
             "REQUEST_METHOD": request.method,
-            "PATH_INFO": request.path.encode().decode("latin-1"),
+            "PATH_INFO": os.fsencode(request.path).decode("latin-1"),
             "QUERY_STRING": request.query.decode("latin-1"),
             "CONTENT_LENGTH": str(len(request.body)),
             "wsgi.input": io.BytesIO(request.body),
@@ -221,6 +222,7 @@ malformed = st.one_of(
     st.from_regex(rb"[a-z]+;[^a-z* ]", fullmatch=True),  # a broken parameter
 )
 
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(str.encode)
 names = st.sampled_from(
     [b"accept", b"authorization", b"cookie", b"x-api-key", b"x-forwarded-for", b"x-other"]
 )
@@ -258,7 +260,7 @@ def requests(draw: st.DrawFn) -> Request:
     return Request(
         key=(draw(keys),),
         method=draw(st.sampled_from(["POST", "PATCH"])),
-        path="/" + draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=20)),
+        path="/" + os.fsdecode(draw(st.one_of(st.binary(max_size=20), texts))),
         query=draw(st.binary(max_size=20)),
         fields=[kind, *draw(fields)],
         pieces=draw(bodies.flatmap(chunkings)),

@@ -104,17 +104,37 @@ def test_duplicate_in_the_very_thread_of_the_first() -> None:
     assert b"ab" == first.rest()
 
 
-def test_duplicate_that_leaves_disturbs_nobody() -> None:
-    """Be it that the server forgets to close its answer."""
+def test_duplicate_that_leaves_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be it that the server drops its answer and does not close it."""
+    monkeypatch.setattr(wsgi, "in_thread", lambda close: close())
     counter = Counter(Stage(b"a", b"b"), strict=False)
     first, second = counter.ask(), counter.ask()
     feed = second.parts._answer._reader.feed
     del second
     gc.collect()
-    left = [thread for thread in threading.enumerate() if thread.name == "idemkit-close"]
-    for thread in left:
-        thread.join(PATIENCE)
     assert (1, b"ab") == (feed.readers, first.rest())
+
+
+@pytest.mark.parametrize("limit", [1000, 1])
+def test_duplicate_in_another_process(threads: ThreadPoolExecutor, limit: int) -> None:
+    """It waits for the record of an answer in one piece."""
+    gate = threading.Event()
+    stage = Stage(gate, b"ab", headers=[PLAIN, ("Content-Length", "2")])
+    counter = Counter(stage, max_response=limit)
+    elsewhere = Counter(stage, counter.memory)
+    elsewhere.store.suffer("watch", followed_by(gate.set))
+    first = threads.submit(lambda: counter.ask().rest())
+    counter.store.until("claim", ended=True)
+    second = elsewhere.ask()
+    if limit == 1:
+        assert ("409 Conflict", "not-retained") == problem(second)
+    else:
+        assert (b"ab", True, "2") == (
+            second.rest(),
+            second.replayed,
+            second.headers["Content-Length"],
+        )
+    assert (b"ab", 1) == (first.result(PATIENCE), stage.runs)
 
 
 # ---------------------------------------------------------------------------------- failures
@@ -236,15 +256,6 @@ def test_store_that_is_down_may_not_matter(parts: tuple[bytes, ...]) -> None:
         (reply.body, reply.headers["Idempotency-Unguarded"]) for reply in replies
     ]
     assert (2, [("unprotected", 200)] * 2) == (stage.runs, counter.outcomes)
-
-
-def test_abandoned_request_is_recovered() -> None:
-    """An owner that vanished is followed by the next."""
-    elsewhere, counter = Counter(Stage(b"a")), Counter(Stage(b"a"))
-    elsewhere.ask().rest()
-    counter.abandon(str(elsewhere.events[0].key))
-    assert b"a" == counter.ask().rest()
-    assert [("recovered", 200)] == counter.outcomes
 
 
 def test_interrupt_while_it_waits() -> None:

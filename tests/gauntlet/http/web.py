@@ -162,7 +162,7 @@ class _ASGIExchange(Exchange):
             message = self._sent.get(timeout=DEADLINE)
             if message is None:
                 self._task.result()
-                raise ConnectionError("the answer has no end")
+            assert message is not None, "the answer has no end"
             if message["type"] == "http.response.start":
                 self._start(message)
             else:
