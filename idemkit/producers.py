@@ -67,6 +67,11 @@ class Producer(ABC):
         return False
 
     @property
+    def waited_for(self) -> bool:
+        """Whether closing waits for it: not as long as its readers may be what it waits for."""
+        return not self.feed.followed
+
+    @property
     def until(self) -> float:
         """Monotonic seconds at which `max_run` is over, or infinity."""
         return self.execution.renew_until
@@ -205,7 +210,7 @@ def cancel(engines: Collection[Engine], address: str) -> None:
 
 
 async def wind_up(engines: Collection[Engine], frame: Frame) -> None:
-    """Wait until the generators without readers have come to their end; then ask them to stop."""
+    """Wait until those who are waited for have come to their end; then ask them to stop."""
     ours = [producer for producer in list(under_way.values()) if producer.engine in engines]
     now = time.monotonic()
     limits = [
@@ -217,7 +222,7 @@ async def wind_up(engines: Collection[Engine], frame: Frame) -> None:
 async def _wind_up(limits: Iterable[tuple[Producer, float]], frame: Frame) -> None:
     stopping = []
     for producer, until in limits:
-        if producer.feed.followed:
+        if not producer.waited_for:
             continue
         await _wait(producer, frame, until)
         if not producer.over:

@@ -289,9 +289,10 @@ class _Visit:
             self._stop_watching = ASYNC.start(self._disconnected())
 
     async def _disconnected(self) -> None:
-        # Never asked again after that: some servers would not answer.
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        # Asked once: after a disconnect some servers would not answer again, and one that does
+        # not wait, but repeats itself, would stop the loop.
+        if (await self._receive())["type"] != "http.disconnect":
+            return
         self._follower.disconnected()
         if self._exchange is not None:
             self._exchange.unheard()

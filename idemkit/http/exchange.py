@@ -93,6 +93,11 @@ class Exchange(TaskProducer):
             super().stop(error)
 
     @property
+    def waited_for(self) -> bool:
+        """Whether closing waits for it: always, for a server that stops has lost its clients."""
+        return True
+
+    @property
     def taken_over(self) -> bool:
         """Whether another caller has the claim, whose answer is the request's."""
         error = self.error

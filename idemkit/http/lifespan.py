@@ -48,17 +48,16 @@ class Lifespan:
             await self._go_alone()
 
     async def _go_alone(self) -> None:
-        for event in ("startup", "shutdown"):
-            while (await self._received())["type"] != f"lifespan.{event}":
-                pass
-            await self._sent({"type": f"lifespan.{event}.complete"})
+        for _ in ("startup", "shutdown"):
+            message = await self._received()
+            await self._sent({"type": f"{message['type']}.complete"})
 
     async def _received(self) -> Message:
         self._asked = True
         message = await self._receive()
         if message["type"] == "lifespan.startup":
             await self._open()
-        elif message["type"] == "lifespan.shutdown":
+        else:
             await wind_up(self._idempotency.engines, ASYNC)
         return message
 

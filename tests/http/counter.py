@@ -5,16 +5,18 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO, StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 from idemkit import Idempotency
 from idemkit.http import HTTPPolicy
-from idemkit.http.door import HTTPEvent
 from idemkit.http.wsgi import IdempotencyMiddleware
 from idemkit.stores import MemoryStore
 from idemkit.testing import FakeClock, FaultyStore
+
+if TYPE_CHECKING:
+    from idemkit.http.door import HTTPEvent
 
 Environ = dict[str, Any]
 Fields = list[tuple[str, str]]

@@ -1,7 +1,7 @@
 """An ASGI site without a server: clients whose every message a test hands out or looks at."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from idemkit import Idempotency
@@ -18,7 +18,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Fields = Iterable[tuple[bytes, bytes]]
+Fields = Sequence[tuple[bytes, bytes]]
 
 EVENTS: Fields = ((b"content-type", b"text/event-stream"),)
 
@@ -37,6 +37,36 @@ async def reply(send: Send, body: bytes = b"done", status: int = 200, headers: F
     """Answer in one piece."""
     await start(send, status, headers)
     await part(send, body, last=True)
+
+
+def length(size: int) -> Fields:
+    """Return the field that declares a length."""
+    return ((b"content-length", b"%d" % size),)
+
+
+class Parts:
+    """An app that answers in parts, without waiting.
+
+    Args:
+        parts: What it sends; the last message of all is empty.
+        headers: Its header fields.
+    """
+
+    def __init__(self, *parts: bytes, headers: Fields = ()) -> None:
+        self.parts = parts
+        self.headers = headers
+        self.failure: Exception | None = None
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer."""
+        await start(send, headers=self.headers)
+        try:
+            for chunk in self.parts:
+                await part(send, chunk)
+            await part(send, b"", last=True)
+        except RuntimeError as error:
+            self.failure = error
+            raise
 
 
 class Gated:
@@ -142,6 +172,10 @@ class Client:
     def leave(self) -> None:
         """Leave."""
         self._inbox.put_nowait({"type": "http.disconnect"})
+
+    def more(self) -> None:
+        """Send a message that no rule allows for."""
+        self._inbox.put_nowait({"type": "http.request", "body": b"", "more_body": False})
 
     @property
     def status(self) -> int | None:

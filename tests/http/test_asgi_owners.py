@@ -76,10 +76,9 @@ async def test_step_finds_that_the_claim_is_lost(wait: float) -> None:
     """The handler stops there, and the winner's answer is the request's, if it comes in time."""
     gate = asyncio.Event()
 
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+    async def app(*_: object) -> None:
         await gate.wait()
         await step("charge", asyncio.sleep, 0)
-        await reply(send, b"never")
 
     site = Site(app, policy=HTTPPolicy(wait=wait))
     theirs = Gated(b"theirs")

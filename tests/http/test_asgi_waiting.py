@@ -124,6 +124,21 @@ async def test_follower_leaves() -> None:
     assert ([], 2, ["left", "executed"]) == (other.got, other.asked, site.outcomes)
 
 
+async def test_message_after_the_body_is_no_disconnect() -> None:
+    """A server that has more to say, against the rules, is not asked for it for ever."""
+    app = Gated(b"a", b"b")
+    site = Site(app)
+    client = Client()
+    task = site.begin(client)
+    app.open(1)
+    await reached(lambda: client.asked == 2)
+    client.more()
+    await asyncio.sleep(0)
+    app.open()
+    await task
+    assert ((200, b"ab", True), 2) == (client.answer, client.asked)
+
+
 async def test_follower_that_left_does_not_take_over() -> None:
     """The claim that comes too late for it is given back at once."""
     app = Gated(error=ZeroDivisionError())

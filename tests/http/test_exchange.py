@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -110,6 +111,19 @@ async def test_cancellation_comes_while_the_answer_is_recorded() -> None:
     await asyncio.sleep(0)
     gate.set()
     assert ((200, b"done", True), False) == ((await task).answer, app.stopped)
+
+
+async def test_context_of_the_request() -> None:
+    """What a middleware outside has set is there, and what the app sets stays inside."""
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        name = user.get()
+        user.set("app")
+        await reply(send, name.encode())
+
+    user.set("ann")
+    assert (b"ann", "ann") == ((await Site(app).post()).body, user.get())
 
 
 async def test_effect_of_a_handler_happens_once() -> None:

@@ -42,8 +42,6 @@ DOORS: tuple[Door, ...] = ("asgi", "wsgi")
 Pairs: TypeAlias = Iterable[tuple[str, str]]
 Message: TypeAlias = MutableMapping[str, Any]
 
-JSON = ("Content-Type", "application/json")
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -213,9 +211,12 @@ class Client(ABC):
         headers: Pairs = (),
     ) -> Exchange:
         """Send a request, and read nothing yet."""
-        keyed = () if key is None else (("Idempotency-Key", key),)
-        length = ("Content-Length", str(len(body)))
-        return self._begin(method, path, [JSON, length, *keyed, *headers], body)
+        fields = [("Content-Length", str(len(body))), *headers]
+        if key is not None:
+            fields.append(("Idempotency-Key", key))
+        if not any(name == "Content-Type" for name, _ in fields):
+            fields.append(("Content-Type", "application/json"))
+        return self._begin(method, path, fields, body)
 
     def send(self, body: bytes = b"{}", **request: Any) -> Reply:
         """Send a request, and read its answer; see `begin`."""
