@@ -120,7 +120,9 @@ class Performance(Producer):
         begun = False
         try:
             self._context.run(self._call, app, environ)
-            begun = not self.lost
+            if not self.lost:
+                self._open()
+                begun = True
         except ClaimLostError:
             if not self.lost:
                 raise
@@ -128,6 +130,12 @@ class Performance(Producer):
             if not begun:
                 self.close()
         return begun
+
+    def _open(self) -> None:
+        """Send the head, which is fixed: some servers look for it before the first part."""
+        handout = self.handout()
+        if handout is not None and not self.sent:
+            handout.open()
 
     def refused(self, error: BaseException | None) -> bool:
         """Say whether this error is its being stopped before its client had anything."""
@@ -310,15 +318,20 @@ class Handout:
 
     def __next__(self) -> bytes:
         chunk = self._performance.part()
-        if self._write is None:
-            self._begin()
         if chunk is None:
             raise StopIteration
         return chunk
 
+    def open(self) -> Callable[[bytes], object]:
+        """Send the head; return what sends parts that are not returned."""
+        line, fields = self._performance.opening
+        self._write = self._start_response(line, [*fields, *self._marks])
+        self._performance.sent = True
+        return self._write
+
     def write(self, chunk: bytes) -> None:
         """Send a part that is not returned."""
-        write = self._write or self._begin()
+        write = self._write or self.open()
         write(chunk)
 
     def close(self) -> None:
@@ -328,12 +341,6 @@ class Handout:
     def __del__(self) -> None:
         if not self._performance.over:
             in_thread(self._performance.close)
-
-    def _begin(self) -> Callable[[bytes], object]:
-        line, fields = self._performance.opening
-        self._write = self._start_response(line, [*fields, *self._marks])
-        self._performance.sent = True
-        return self._write
 
 
 class _Client:

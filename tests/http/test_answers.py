@@ -13,7 +13,7 @@ from idemkit.http.answers import (
     write_whole,
 )
 from idemkit.http.views import Headers
-from tests.http.site import EVENTS, Gated, Site
+from tests.http.asgi_site import EVENTS, Gated, Site
 
 FIELDS = (("a", "1"), ("A", "caf\xe9"))
 PINNED_HEAD = b"\x10\x93\xcc\xc8\x92\x92\xa1a\xa11\x92\xa1A\xa5caf\xc3\xa9\xc2"

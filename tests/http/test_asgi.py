@@ -12,7 +12,7 @@ from idemkit.http import HTTPPolicy, Request
 from idemkit.http.asgi import IdempotencyMiddleware
 from idemkit.http.problems import Problem, Rendered
 from idemkit.stores import MemoryStore
-from tests.http.site import Client, Receive, Scope, Send, Site, part, reply, start
+from tests.http.asgi_site import Client, Receive, Scope, Send, Site, part, reply, start
 
 REQUIRED = HTTPPolicy(required=True)
 

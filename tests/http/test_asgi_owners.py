@@ -11,7 +11,7 @@ from idemkit import StoreFullError, step
 from idemkit.http import HTTPPolicy
 from idemkit.testing.faults import Send as Command
 from idemkit.testing.faults import reply_lost, request_lost
-from tests.http.site import Client, Gated, Receive, Scope, Send, Site, reply
+from tests.http.asgi_site import Client, Gated, Site
 from tests.stand_ins import reached
 
 STREAM = (b"a", b"b")
@@ -42,8 +42,7 @@ async def test_loser_gives_the_winners_answer_if_it_has_not_begun(parts: tuple[b
     task = site.begin(client)
     await site.ran()
     site.clock.advance(BEYOND)
-    winner = Site(Gated(b"theirs"), beside=site)
-    winner._app.open()  # type: ignore[attr-defined]
+    winner = Site(Gated(b"theirs").opened(), beside=site)
     await winner.post()
     app.open()
     await task
@@ -130,8 +129,7 @@ async def test_takeover_of_a_vanished_owner() -> None:
     task = site.begin(Client())
     await site.ran()
     site.clock.advance(BEYOND)
-    other = Site(Gated(), beside=site)
-    other._app.open()  # type: ignore[attr-defined]
+    other = Site(Gated().opened(), beside=site)
     await other.post()
     app.open()
     await task
@@ -153,8 +151,7 @@ async def test_store_is_down() -> None:
 @pytest.mark.parametrize("parts", [(b"ab",), STREAM], ids=["whole", "parts"])
 async def test_store_is_down_and_the_policy_is_to_run(parts: tuple[bytes, ...]) -> None:
     """The request passes, and its answer says that nobody guarded it."""
-    site = Site(Gated(*parts), on_store_error="run")
-    site._app.open()  # type: ignore[attr-defined]
+    site = Site(Gated(*parts).opened(), on_store_error="run")
     site.store.suffer("claim", then=request_lost)
     client = await site.post()
     assert ((200, b"ab", True), ["unprotected"]) == (client.answer, site.outcomes)
@@ -180,16 +177,14 @@ async def test_store_goes_down_while_a_stream_runs(caplog: pytest.LogCaptureFixt
 
 async def test_store_takes_no_answer() -> None:
     """The client gets what was paid for, though nobody else will."""
-    site = Site(Gated(b"done"))
-    site._app.open()  # type: ignore[attr-defined]
+    site = Site(Gated(b"done").opened())
     site.store.suffer("complete", full)
     assert (200, b"done", True) == (await site.post()).answer
 
 
 async def test_reply_to_the_completion_is_lost() -> None:
     """What took effect, took effect once."""
-    site = Site(Gated())
-    site._app.open()  # type: ignore[attr-defined]
+    site = Site(Gated().opened())
     site.store.suffer("complete", reply_lost)
     assert [False, True] == [(await site.post()).replayed for _ in range(2)]
     assert 1 == site.runs

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from idemkit.http import HTTPPolicy
-from tests.http.site import Client, Message, Receive, Scope, Send, Site, reply
+from tests.http.asgi_site import Client, Message, Receive, Scope, Send, Site, reply
 from tests.stand_ins import reached
 
 SMALL = HTTPPolicy(max_request=10)

@@ -7,7 +7,7 @@ import pytest
 from idemkit.core import feeds, recording
 from idemkit.http import asgi
 from idemkit.testing.faults import delayed
-from tests.http.site import (
+from tests.http.asgi_site import (
     EVENTS,
     Client,
     Gated,

@@ -8,7 +8,7 @@ from opentelemetry import trace
 
 from tests.core.conftest import backend
 from tests.core.worlds import Backend
-from tests.http.site import Client, Gated, Receive, Scope, Send, Site, reply
+from tests.http.asgi_site import Client, Gated, Receive, Scope, Send, Site, reply
 from tests.stand_ins import reached
 
 __all__ = ["backend"]
@@ -44,7 +44,7 @@ async def test_replay_links_to_the_original(parts: tuple[bytes, ...], backend: B
     app.open()
     site = Site(app)
     await site.post()
-    await reached(lambda: backend.ended())
+    await reached(backend.ended)
     await site.post()
     original, replay = backend.spans.get_finished_spans()
     assert ("execute POST", "replay POST") == (original.name, replay.name)

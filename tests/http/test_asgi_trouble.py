@@ -9,7 +9,7 @@ import pytest
 from idemkit import InProgressError, StreamInterruptedError, step
 from idemkit.http import HTTPPolicy
 from idemkit.testing.faults import followed_by
-from tests.http.site import Client, Gated, Receive, Scope, Send, Site, part, reply, start
+from tests.http.asgi_site import Client, Gated, Receive, Scope, Send, Site, part, reply, start
 from tests.stand_ins import reached
 
 STREAM = (b"a", b"b")
@@ -32,8 +32,7 @@ async def test_error_before_the_answer_is_the_apps_own() -> None:
     """The first client's request raises the very object, as the app raised it."""
     error = BrokenError("card")
     error.__cause__ = cause = ValueError()
-    site = Site(Gated(error=error))
-    site._app.open()  # type: ignore[attr-defined]
+    site = Site(Gated(error=error).opened())
     with pytest.raises(BrokenError) as caught:
         await site.post()
     assert caught.value is error
@@ -203,8 +202,7 @@ async def test_app_that_cancels_itself() -> None:
 
 async def test_error_of_another_call_is_the_apps_own() -> None:
     """What a guarded function inside raises is no word on this request."""
-    site = Site(Gated(error=InProgressError("inner", key="inner@1:0")))
-    site._app.open()  # type: ignore[attr-defined]
+    site = Site(Gated(error=InProgressError("inner", key="inner@1:0")).opened())
     with pytest.raises(InProgressError, match="inner"):
         await site.post()
 

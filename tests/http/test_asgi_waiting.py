@@ -12,7 +12,7 @@ from idemkit import StreamInterruptedError
 from idemkit.http import HTTPPolicy, asgi
 from idemkit.producers import under_way
 from idemkit.testing.faults import delayed
-from tests.http.site import Client, Gated, Receive, Scope, Send, Site, reply
+from tests.http.asgi_site import Client, Gated, Receive, Scope, Send, Site, reply
 from tests.stand_ins import reached
 
 LATER = HTTPPolicy(wait=0)
@@ -89,8 +89,9 @@ async def test_wait_is_over() -> None:
 # ------------------------------------------------------------------------------ who leaves
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("parts", [(b"done",), (b"a", b"b")], ids=["whole", "parts"])
-async def test_client_leaves_and_its_work_goes_on(parts: tuple[bytes, ...], at_once: None) -> None:
+async def test_client_leaves_and_its_work_goes_on(parts: tuple[bytes, ...]) -> None:
     """A later duplicate gets everything; who left is asked after no more."""
     app = Gated(*parts)
     site = Site(app)
@@ -100,7 +101,7 @@ async def test_client_leaves_and_its_work_goes_on(parts: tuple[bytes, ...], at_o
     await reached(lambda: client.asked == 2)
     client.leave()
     await task
-    assert not (client.complete or app.ended)
+    assert (False, False) == (client.complete, app.ended)
     app.open()
     later = await site.post()
     assert ((200, b"".join(parts), True), 1) == (later.answer, site.runs)
@@ -154,7 +155,7 @@ async def test_follower_that_left_does_not_take_over() -> None:
         await task
     await reached(lambda: site.store.sent.count("claim") == 3)
     other.leave()
-    await reached(lambda: other._inbox.empty())
+    await reached(other._inbox.empty)
     gate.set()
     await leaving
     assert (1, ["release", "claim", "release"]) == (site.runs, site.store.sent[-3:])
@@ -214,8 +215,9 @@ async def test_client_that_the_server_reports_on_sending() -> None:
 # ------------------------------------------------------------------------------ who stops it
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("parts", [(b"done",), (b"a", b"b")], ids=["whole", "parts"])
-async def test_last_client_stops_the_work(parts: tuple[bytes, ...], at_once: None) -> None:
+async def test_last_client_stops_the_work(parts: tuple[bytes, ...]) -> None:
     """If the policy says so, and only when nobody else listens; then the next request runs."""
     app = Gated(*parts)
     site = Site(app, policy=CANCEL)

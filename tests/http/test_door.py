@@ -9,7 +9,7 @@ from idemkit.http import HTTPPolicy, Request
 from idemkit.http.door import Door
 from idemkit.http.views import Headers
 from idemkit.stores import MemoryStore
-from tests.http.site import Client, Gated, Site
+from tests.http.asgi_site import Client, Gated, Site
 
 
 def door(policy: HTTPPolicy | None = None, **settings: Any) -> Door:

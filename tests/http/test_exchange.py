@@ -9,7 +9,7 @@ import pytest
 
 from idemkit import current, side_effect
 from idemkit.producers import under_way
-from tests.http.site import Client, Gated, Receive, Scope, Send, Site, part, reply, start
+from tests.http.asgi_site import Client, Gated, Receive, Scope, Send, Site, part, reply, start
 from tests.stand_ins import reached, suspended_until
 
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from idemkit.testing.faults import followed_by, request_lost
-from tests.http.site import App, Client, Gated, Receive, Scope, Send, Site, reply
+from tests.http.asgi_site import App, Client, Gated, Receive, Scope, Send, Site, reply
 from tests.stand_ins import reached
 
 STARTUP = {"type": "lifespan.startup"}

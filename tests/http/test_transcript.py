@@ -3,10 +3,9 @@
 import pytest
 
 from idemkit.http import HTTPPolicy
-from tests.http.site import (
+from tests.http.asgi_site import (
     EVENTS,
     Client,
-    Fields,
     Parts,
     Receive,
     Scope,

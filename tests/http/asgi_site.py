@@ -113,6 +113,11 @@ class Gated:
         if error is not None:
             raise error
 
+    def opened(self) -> "Gated":
+        """Return it, open from the start."""
+        self.open()
+        return self
+
     def open(self, times: int = 9) -> None:
         """Let it go on."""
         for _ in range(times):
