@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from idemkit import Idempotency
 from idemkit.http import HTTPPolicy, Request
 from idemkit.http.asgi import IdempotencyMiddleware
-from idemkit.http.door import HTTPEvent
 from idemkit.http.problems import Problem, Rendered
 from idemkit.stores import MemoryStore
 from idemkit.testing import FakeClock, FaultyStore
 from tests.stand_ins import reached
+
+if TYPE_CHECKING:
+    from idemkit.http.door import HTTPEvent
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -249,7 +251,7 @@ class Site:
         )
         self.store = FaultyStore(self.memory, "any" if local else "async")
         self.idempotency = Idempotency(self.store, **settings)
-        self.events: list[HTTPEvent] = []
+        self.events: list["HTTPEvent"] = []
         self.runs = 0
         self._app = app
         self.guarded = IdempotencyMiddleware(
