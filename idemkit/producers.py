@@ -140,6 +140,7 @@ class TaskProducer(Producer):
     def __init__(self, engine: Engine, execution: Execution, *, lasting: bool) -> None:
         self._ask_to_stop = ASYNC.start(self._run())
         super().__init__(engine, execution, lasting=lasting)
+        self._lift: Callable[[], None] | None = None
 
     @property
     def blocked(self) -> bool:
@@ -166,6 +167,10 @@ class TaskProducer(Producer):
         if not (self._lasting or self.over):
             self.stop()
 
+    def _limited(self, lift: Callable[[], None]) -> None:
+        """Take note of what lifts the limit under which it runs, if there is one."""
+        self._lift = lift
+
     @abstractmethod
     async def _produce(self) -> None:
         """Yield everything."""
@@ -186,7 +191,7 @@ class TaskProducer(Producer):
 
     async def _came_to(self) -> BaseException | None:
         try:
-            await limit(self._produce(), self.execution.policy.max_seconds)
+            await limit(self._produce(), self.execution.policy.max_seconds, self._limited)
         except GeneratorExit:
             raise  # nothing more may be awaited: the claim is left to the beat thread
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001

@@ -264,8 +264,17 @@ async def back_off(frame: Frame, attempt: int) -> None:
     await frame.bell().wait(retry_delay(attempt, random.random()))  # noqa: S311 - jitter
 
 
-async def limit(body: Awaitable[T], seconds: float | None) -> T:
+async def limit(
+    body: Awaitable[T],
+    seconds: float | None,
+    lifting: Callable[[Callable[[], None]], object] | None = None,
+) -> T:
     """Await a body, and cancel it after `seconds`; a thread's body cannot be stopped like this.
+
+    Args:
+        body: What is awaited.
+        seconds: How long it may run; None sets no limit.
+        lifting: Gets what lifts the limit, for a body that goes on when it has come to its result.
 
     Raises:
         MaxRunExceededError: It ran longer.
@@ -276,12 +285,19 @@ async def limit(body: Awaitable[T], seconds: float | None) -> T:
 
     try:
         async with asyncio.timeout(seconds) as timer:
+            if lifting is not None:
+                lifting(lambda: _lift(timer))
             return await body
     except TimeoutError as error:
         if not timer.expired():
             raise
         message = f"the body ran longer than max_run={seconds:g} s and was cancelled"
         raise MaxRunExceededError(message) from error
+
+
+def _lift(timer: asyncio.Timeout) -> None:
+    if not timer.expired():
+        timer.reschedule(None)
 
 
 SYNC: Frame = SyncFrame()

@@ -54,8 +54,9 @@ class Head(NamedTuple):
     def is_events(self) -> bool:
         """Whether the body is a stream of server-sent events, into which more of them fit."""
         headers = self.headers
-        fixed = "content-encoding" in headers or "content-length" in headers
-        return not fixed and headers.get("content-type", "").lower().startswith("text/event-stream")
+        if not headers.get("content-type", "").lower().startswith("text/event-stream"):
+            return False
+        return "content-encoding" not in headers and "content-length" not in headers
 
 
 def declared_length(headers: Headers) -> int | None:

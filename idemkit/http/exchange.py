@@ -165,9 +165,15 @@ class Exchange(TaskProducer):
             chunk = bytes(message.get("body", b""))
             await transcript.take(chunk, last=not message.get("more_body", False))
             if transcript.complete:
-                self._ring()
+                self._answered()
             elif self.feed.length % BURST == 1:
                 await ASYNC.give_way()
+
+    def _answered(self) -> None:
+        """Let go on, without a limit, what comes after the answer."""
+        if self._lift is not None:
+            self._lift()
+        self._ring()
 
     def _ring(self) -> None:
         if self._over is not None:

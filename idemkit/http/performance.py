@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from contextlib import suppress
 from contextvars import copy_context
 from http import HTTPStatus
@@ -16,7 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from ..core.colour import SYNC, drive
-from ..errors import ClaimLostError, ReentrantCallError
+from ..errors import (
+    ClaimLostError,
+    IdempotencyError,
+    MaxRunExceededError,
+    ReentrantCallError,
+)
 from ..producers import Producer
 from .answers import Head
 from .transcript import Transcript
@@ -138,9 +144,10 @@ class Performance(Producer):
             handout.open()
 
     def refused(self, error: BaseException | None) -> bool:
-        """Say whether this error is its being stopped before its client had anything."""
+        """Say whether an error is about this very call, and its client has had nothing yet."""
         early = not (self.sent or self._left)
-        return early and error is not None and error is self.asked
+        ours = isinstance(error, IdempotencyError) and error.key == self.execution.call.key
+        return early and ours
 
     def part(self) -> bytes | None:
         """Return the next part, now that it is recorded; None at the end, when all of it is."""
@@ -160,7 +167,8 @@ class Performance(Producer):
         try:
             self._context.run(self._go_on_alone)
         except Exception as error:  # noqa: BLE001 - there is nobody left who could hear of it
-            self._log("failed with nobody listening", error)
+            if error is not self.asked:
+                self._log(error)
         finally:
             close = getattr(self._iterable, "close", None)
             if close is not None:
@@ -219,6 +227,9 @@ class Performance(Producer):
     def _take(self, chunk: bytes, *, last: bool) -> None:
         if self.asked is not None:
             raise self.asked
+        if not last and time.monotonic() > self.until:
+            call = self.execution.call
+            raise MaxRunExceededError(f"{call.operation} ran longer than max_run", key=call.key)
         drive(self._transcript.take(chunk, last=last))
 
     def _started(
@@ -289,10 +300,10 @@ class Performance(Producer):
         head = self._transcript.head if self.sent or raised is None else None
         self._on_end(outcome=outcome, status=None if head is None else head.status)
 
-    def _log(self, how: str, error: BaseException) -> None:
-        call = self.execution.call
-        extra = {"idemkit.key": call.key}
-        logger.error("%s %s", call.operation, how, exc_info=error, extra=extra)
+    def _log(self, error: Exception) -> None:
+        call, extra = self.execution.call, {"idemkit.key": self.execution.call.key}
+        message = "%s failed with nobody listening"
+        logger.error(message, call.operation, exc_info=error, extra=extra)
 
 
 class Handout:
@@ -346,7 +357,6 @@ class Handout:
 class _Client:
     """The client of the very thread that makes the answer: a reader who never waits."""
 
-    def __init__(self) -> None:
-        self.bell: Bell = SYNC.bell()
-        self.number: int = sys.maxsize  # it has whatever there is
-        self.waiting: bool = False
+    bell: Bell = SYNC.bell()  # which nobody rings, so one does for all
+    number: int = sys.maxsize  # it has whatever there is
+    waiting: bool = False

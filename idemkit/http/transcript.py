@@ -63,7 +63,6 @@ class Transcript:
         self._kept = bool(self._policy.keep(Response(head.status, head.headers)))
         # Of an answer without a body, the length is that of another.
         self._declared = None if head.status in _BODILESS or self._is_head() else head.declared
-        self._is_events = head.is_events
         self.head = head._replace(kept=self._kept)
 
     async def take(self, chunk: bytes, *, last: bool) -> None:
@@ -168,6 +167,7 @@ class Transcript:
 
     def _begin(self, head: Head) -> None:
         self._execution.sequence = self._kept
+        self._is_events = head.is_events
         if not self._kept:
             self._recorder.give_up(Kind.INCOMPLETE)
         self._recorder.put(write_head(self._for_others(head)))

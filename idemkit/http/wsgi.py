@@ -15,7 +15,7 @@ from wsgiref.util import FileWrapper
 
 from ..core.colour import drive
 from ..core.execution import Execution
-from ..errors import IdempotencyError, StreamInterruptedError
+from ..errors import IdempotencyError
 from .answers import declared_length
 from .door import KEEP_ALIVE_SECONDS, REPLAYED, UNGUARDED, Door, RefusedError
 from .follower import Answer, Follower
@@ -214,7 +214,7 @@ class _Visit:
         handout = Handout(performance, self._start_response, marks)
         try:
             begun = performance.begin(self._app, self._given(as_it_came, body))
-        except StreamInterruptedError as error:
+        except IdempotencyError as error:
             if not performance.refused(error):
                 raise
             return self._refuse(of_error(error), key)

@@ -426,6 +426,33 @@ async def test_body_within_its_limit_returns(seconds: float | None) -> None:
     assert 3 == await limit(answer(3), seconds)
 
 
+async def test_limit_can_be_lifted() -> None:
+    """A body that has come to its result in time may go on."""
+    lifts: list[Callable[[], None]] = []
+
+    async def body() -> int:
+        lifts[0]()
+        for _ in range(9):
+            await asyncio.sleep(0)
+        return 3
+
+    assert 3 == await limit(body(), 1e-9, lifts.append)
+
+
+async def test_limit_that_is_over_cannot_be_lifted() -> None:
+    """It has been told to stop already."""
+    lifts: list[Callable[[], None]] = []
+
+    async def body() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            lifts[0]()
+
+    with pytest.raises(MaxRunExceededError):
+        await limit(body(), 0.001, lifts.append)
+
+
 async def test_body_beyond_its_limit_is_cancelled() -> None:
     """A body that never ends is stopped, and its caller told by which setting."""
     with pytest.raises(MaxRunExceededError, match=r"max_run=0\.001 s"):

@@ -245,13 +245,13 @@ class Site:
         error_renderer: Callable[[Problem, Request], Rendered] | None = None,
         **settings: Any,
     ) -> None:
-        self.clock = FakeClock() if beside is None else beside.clock
-        self.memory = (
+        self.clock: FakeClock = FakeClock() if beside is None else beside.clock
+        self.memory: MemoryStore = (
             MemoryStore(clock=self.clock.milliseconds) if beside is None else beside.memory
         )
         self.store = FaultyStore(self.memory, "any" if local else "async")
         self.idempotency = Idempotency(self.store, **settings)
-        self.events: list["HTTPEvent"] = []
+        self.events: list[HTTPEvent] = []
         self.runs = 0
         self._app = app
         self.guarded = IdempotencyMiddleware(

@@ -33,6 +33,13 @@ class Witness:
         self.handed = [scope, receive, send]
 
 
+def guarded_already() -> Client:
+    """Return a client whose request has met a middleware before."""
+    client = Client()
+    client.scope["idemkit.guarded"] = True
+    return client
+
+
 # ------------------------------------------------------------------------------ the way past
 
 
@@ -43,7 +50,7 @@ class Witness:
         pytest.param(Client(method="GET"), HTTPPolicy(), id="method"),
         pytest.param(Client(path="/free"), HTTPPolicy(), id="route"),
         pytest.param(Client(type="websocket"), REQUIRED, id="websocket"),
-        pytest.param(Client(**{"idemkit.guarded": True}), REQUIRED, id="guarded already"),
+        pytest.param(guarded_already(), REQUIRED, id="guarded already"),
     ],
 )
 async def test_what_is_not_guarded_passes_untouched(client: Client, policy: HTTPPolicy) -> None:

@@ -71,7 +71,7 @@ async def test_loser_waits_for_a_winner_that_runs() -> None:
 
 
 @pytest.mark.parametrize("wait", [0, 9])
-async def test_step_finds_that_the_claim_is_lost(wait: float) -> None:
+async def test_step_finds_that_the_claim_is_lost(wait: int) -> None:
     """The handler stops there, and the winner's answer is the request's, if it comes in time."""
     gate = asyncio.Event()
 
@@ -87,7 +87,7 @@ async def test_step_finds_that_the_claim_is_lost(wait: float) -> None:
     site.clock.advance(BEYOND)
     other = winner.begin(Client())
     await winner.ran()
-    theirs.open(int(wait))
+    theirs.open(wait)
     gate.set()
     client = await task
     theirs.open()

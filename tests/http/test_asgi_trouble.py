@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+from typing import Any
 
 import pytest
 
 from idemkit import InProgressError, StreamInterruptedError, step
-from idemkit.http import HTTPPolicy
+from idemkit.http import HTTPPolicy, asgi
+from idemkit.http.follower import Follower
 from idemkit.testing.faults import followed_by
 from tests.http.asgi_site import Client, Gated, Receive, Scope, Send, Site, part, reply, start
 from tests.stand_ins import reached
@@ -64,15 +66,25 @@ async def test_waiters_take_over_one_at_a_time() -> None:
     assert (3, ["executed", "failed", "failed", "joined"]) == (site.runs, sorted(site.outcomes))
 
 
-async def test_waiter_whose_patience_ends_after_a_failure() -> None:
+async def test_waiter_whose_patience_ends_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """503: another attempt is at it, and the one it waited for has failed."""
+    waiting: list[Follower] = []
+
+    class Known(Follower):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            waiting.append(self)
+
+    monkeypatch.setattr(asgi, "Follower", Known)
     app = Gated(error=BrokenError())
-    site = Site(app, policy=HTTPPolicy(wait=0.2))
+    site = Site(app)
     clients = [Client() for _ in range(3)]
     tasks = [site.begin(clients[0])]
     await site.ran()
     tasks += [site.begin(client) for client in clients[1:]]
     await reached(lambda: all(client.asked == 2 for client in clients[1:]))
+    for follower in waiting:
+        follower._until = 0.0  # for what they wait for next
     app.open(1)
     await site.ran(2)
     done, _ = await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)

@@ -276,6 +276,22 @@ async def test_request_is_cancelled_by_its_key(begun: bool) -> None:
     assert ((200, b"ab", True), 2) == ((await site.post()).answer, site.runs)
 
 
+async def test_limit_is_for_the_answer() -> None:
+    """Whoever has answered in time may go on for as long as it likes."""
+    ended: list[bool] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await reply(send)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        ended.append(True)
+
+    site = Site(app, local=True, max_run=1e-6)
+    await site.post()
+    await site.quiet()
+    assert [True] == ended
+
+
 async def test_request_runs_too_long() -> None:
     """It is stopped, its client is told to come again, and then it runs again."""
     app = Gated()

@@ -158,7 +158,7 @@ async def test_handler_knows_whether_anybody_listens() -> None:
         for _ in range(3):
             await gate.acquire()
             now = current()
-            heard.append(now and now.listeners)
+            heard.append(now.listeners if now else None)
         await part(send, b"", last=True)
 
     site = Site(app)

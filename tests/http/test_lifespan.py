@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from idemkit.testing.faults import followed_by, request_lost
-from tests.http.asgi_site import App, Client, Gated, Receive, Scope, Send, Site, reply
+from tests.http.asgi_site import App, Client, Gated, Receive, Scope, Send, Site
 from tests.stand_ins import reached
 
 STARTUP = {"type": "lifespan.startup"}
@@ -64,7 +64,7 @@ def living(happened: list[str], answer: App) -> App:
 async def test_store_outlives_the_app() -> None:
     """It opens before the app starts, and closes after that has stopped."""
     happened: list[str] = []
-    site = Site(living(happened, reply))
+    site = Site(living(happened, Gated()))
     for verb in ("open", "close"):
         noting = followed_by(lambda verb=verb: happened.append(verb))  # type: ignore[misc]
         site.store.suffer(verb, noting)

@@ -93,8 +93,8 @@ def test_first_part_goes_out_before_the_second_is_made() -> None:
     """Nothing is held back, but the end."""
     stage = Stage(b"a", b"b")
     reply = Counter(stage).ask()
-    assert ("", [b"a"]) == (reply.status, stage.notes)
-    assert (b"a", "200 OK", [b"a"]) == (reply.next(), reply.status, stage.notes)
+    assert ("200 OK", [b"a"]) == (reply.status, stage.notes)
+    assert (b"a", [b"a"]) == (reply.next(), stage.notes)
     assert (b"b", [b"a", b"b"]) == (reply.next(), stage.notes)
     reply.close()
 
@@ -157,6 +157,30 @@ def test_length_that_is_wrong(length: str) -> None:
 
 
 # --------------------------------------------------------------------------- start_response
+
+
+def test_head_is_there_before_the_first_part() -> None:
+    """Some servers look for it when the application has returned."""
+
+    def say(start_response: Any) -> Iterator[bytes]:
+        start_response("202 Accepted", [PLAIN])
+        yield b"a"
+
+    reply = Counter(Saying(say)).ask()
+    assert ("202 Accepted", b"a") == (reply.status, reply.rest())
+
+
+def test_head_that_the_server_refuses() -> None:
+    """The server gets its own error, and the work is done nevertheless."""
+
+    def refuse(*_: object) -> Any:
+        raise AssertionError("hop-by-hop")
+
+    stage = Stage(b"a", b"b")
+    counter = Counter(stage, strict=False)
+    with pytest.raises(AssertionError, match="hop-by-hop"):
+        counter.app(environ(b"", "k"), refuse)
+    assert (b"ab", [b"a", b"b", "left"]) == (counter.ask().rest(), stage.notes)
 
 
 def test_head_may_be_replaced_before_the_body() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from idemkit import ClaimLostError, StreamInterruptedError, current, producers
+from idemkit import ClaimLostError, InDoubtError, StreamInterruptedError, current, producers
 from idemkit.testing.faults import preceded_by, straight
 from tests.http.counter import (
     BEYOND_THE_LEASE,
@@ -77,7 +77,7 @@ def test_client_that_leaves_may_cancel_the_work() -> None:
     counter.ask().close()
     notes, reply = list(stage.notes), counter.ask()
     assert ([b"a", "left"], b"ab", False) == (notes, reply.rest(), reply.replayed)
-    assert [("left", None), ("executed", 200)] == counter.outcomes
+    assert [("left", 200), ("executed", 200)] == counter.outcomes
 
 
 def test_client_that_leaves_with_others_listening_cancels_nothing() -> None:
@@ -110,7 +110,7 @@ def test_error_with_nobody_listening_is_logged(caplog: pytest.LogCaptureFixture)
         record.levelno,
     )
     assert error is record.exc_info[1]  # type: ignore[index]
-    assert [("left", None)] == counter.outcomes
+    assert [("left", 200)] == counter.outcomes
 
 
 # --------------------------------------------------------------------------------- failures
@@ -206,6 +206,36 @@ def test_cancelled_before_its_first_part() -> None:
     assert [("refused", 503), ("executed", 200)] == counter.outcomes
 
 
+def test_error_about_this_very_call() -> None:
+    """The client is told what it means, as it is when the guard itself finds out."""
+
+    def app(_environ: Environ, _start: Any) -> list[bytes]:
+        raise InDoubtError("of a step", key=current().key)  # type: ignore[union-attr]
+
+    counter = Counter(app)
+    assert ("409 Conflict", "in-doubt") == problem(counter.ask())
+    assert [("refused", 409)] == counter.outcomes
+
+
+def test_run_that_takes_too_long() -> None:
+    """It ends at a part that is not its last."""
+    stage = Stage(b"a", b"b")
+    counter = Counter(stage, guard={"max_run": 1e-6})
+    assert ("503 Service Unavailable", "failed") == problem(counter.ask())
+    assert [b"a", "left"] == stage.notes
+
+
+def test_run_that_took_long_and_is_over() -> None:
+    """What has been done is done."""
+
+    def app(_environ: Environ, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [PLAIN])
+        return [b"a"]
+
+    counter = Counter(app, strict=False, guard={"max_run": 1e-6})
+    assert (b"a", True) == (counter.ask().rest(), counter.ask().replayed)
+
+
 def test_cancelled_in_the_middle() -> None:
     """The answer breaks off at the next part, and so do those of the others."""
     stage = Stage(b"a", b"b", b"c")
@@ -219,6 +249,16 @@ def test_cancelled_in_the_middle() -> None:
             reply.rest()
         assert told.value.cancelled
     assert [b"a", b"b", "left"] == stage.notes
+
+
+def test_stopped_with_nobody_listening(caplog: pytest.LogCaptureFixture) -> None:
+    """That is no failure, and nobody needs to know."""
+    stage = Stage(b"a", b"b")
+    reply = Counter(stage).ask()
+    (producer,) = producers.under_way.values()
+    producer.stop()
+    reply.close()
+    assert ([], [b"a", b"b", "left"]) == (caplog.records, stage.notes)
 
 
 def test_end_that_is_there_cannot_be_cancelled() -> None:

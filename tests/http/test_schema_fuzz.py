@@ -21,7 +21,7 @@ from idemkit.stores.memory import MemoryStore
 UNREADABLE = {"description": "The body cannot be read", "content": {"application/json": {}}}
 """What FastAPI answers to what is no JSON, and does not describe by itself."""
 
-BESIDE_THE_POINT = [positive_data_acceptance, negative_data_rejection]
+BESIDE_THE_POINT: list[Any] = [positive_data_acceptance, negative_data_rejection]
 """A good request is refused where its key came before with another one, and pydantic takes some bad
 ones."""
 

@@ -1,11 +1,14 @@
 """What breaks in asgi-idempotency-header 0.2 where it concerns routes, and not here."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from idemkit.http.asgi import IdempotencyMiddleware
 from idemkit.testing import FakeClock
+from tests.asgi import ask
 from tests.gauntlet.http.handlers import Counter, Faltering, Streamed
 from tests.gauntlet.http.web import Request, Response, Serve
 from tests.gauntlet.scene import Scene
@@ -111,3 +114,24 @@ def test_body_is_not_serialized_anew(serve: Serve, scene: Scene) -> None:
     body = b'{ "b": 1.50, "a": "\\u00e9",\n\t"a": 12345678901234567890 }\n'
     client = serve(scene.application(), lambda _: Response(body))
     assert [body, body] == [client.send().body, client.send().body]
+
+
+async def test_key_is_free_again_after_a_cancellation_anywhere(scene: Scene) -> None:
+    """A server that cancels a request at any point of its way leaves no key behind."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    guarded = IdempotencyMiddleware(app, idempotency=scene.application())
+    answers = [await ask(guarded, "POST /", key="connected")]
+    for turns in range(20):
+        task = asyncio.create_task(ask(guarded, "POST /", key=f"{turns}"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        answers.append(await ask(guarded, "POST /", key=f"{turns}"))
+    assert [(200, b"done")] * 21 == [(answer.status, answer.body) for answer in answers]

@@ -51,6 +51,21 @@ def test_dead_producer_is_noticed(door: Door, server: Server, clock: FakeClock) 
         assert (3, EVENTS[0], b"".join(EVENTS)) == (child.exitcode, begun, client.send().body)
 
 
+def test_nothing_of_a_stream_stays_for_ever(door: Door, server: Server) -> None:
+    """The sentinel of resumable-stream has no ttl; here every key has one from the beginning."""
+    server.do("FLUSHALL")
+    handler = Streamed()
+    with serving(door) as serve:
+        exchanges = [serve(Idempotency(server.url), handler).begin() for _ in range(2)]
+        for exchange in exchanges:
+            exchange.part()
+        expiries = [server.do("PTTL", key) for key in server.do("KEYS", "*")]
+        handler.pause.end()
+        assert (2, []) == (len(expiries), [expiry for expiry in expiries if expiry <= 0])
+        for exchange in exchanges:
+            exchange.rest()
+
+
 def test_log_outlives_its_producer(serve: Serve, scene: Scene, door: Door) -> None:
     """The log of assistant-stream is in the producer's memory; here it is in the store."""
     handler = Streamed()

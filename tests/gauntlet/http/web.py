@@ -315,13 +315,14 @@ def serving(door: Door) -> Iterator[Serve]:
     """Serve guarded applications behind a door until the block ends."""
     with ExitStack() as stack:
         if door == "wsgi":
-            yield _serve_wsgi
+            yield partial(_serve_wsgi, stack)
         else:
             portal = stack.enter_context(start_blocking_portal("asyncio"))
             yield partial(_serve_asgi, stack, portal)
 
 
-def _serve_wsgi(idem: Idempotency, handler: Handler, **policy: Any) -> Client:
+def _serve_wsgi(stack: ExitStack, idem: Idempotency, handler: Handler, **policy: Any) -> Client:
+    stack.callback(idem.close)
     app = _wsgi_app(handler)
     return WSGIClient(
         wsgi.IdempotencyMiddleware(app, idempotency=idem, policy=HTTPPolicy(**policy))
