@@ -1,5 +1,6 @@
 """The project's sessions: tests on every Python, and the gates a change has to pass."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 # A newer Python than we promise is tested too when it is the one that runs nox.
 TESTED = [(python, deps) for python in PYTHONS for deps in ("newest", "lowest")]
 TESTED += [] if HERE in PYTHONS else [(HERE, "newest")]
+# The tests of a file stay together: a document's snippets build on each other.
+PYTEST = ("pytest", "--numprocesses", "auto", "--dist", "loadfile")
 CODE = ["idemkit", "tests", "examples", "benchmarks", "docs", "noxfile.py"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -54,15 +57,24 @@ def tests(session: nox.Session, deps: str) -> None:
     install(session, "test", "--constraint", str(oldest))
     # What plays on real leases and processes takes minutes and does not depend on versions.
     options = ("-m", "not slow") if deps == "lowest" else ()
-    session.run("pytest", *options, *session.posargs)
+    # One full run in CI does the work of the `coverage` session.
+    if "CI" in os.environ and (session.python, deps) == (HERE, "newest") and not session.posargs:
+        measure(session)
+    else:
+        session.run(*PYTEST, *options, *session.posargs)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Demand that the tests take every branch of the package and of themselves."""
     install(session, "test")
+    measure(session)
+
+
+def measure(session: nox.Session) -> None:
+    """Run all tests and see which branches they take."""
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -97,10 +109,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation without a warning and run every snippet in it."""
+    """Build the documentation without a warning; its snippets are among the tests."""
     install(session, "docs")
     session.run("sphinx-build", "-W", "--keep-going", "-E", "-q", "docs", "docs/_build")
-    session.run("pytest", "README.md", "docs", *session.posargs)
 
 
 @nox.session

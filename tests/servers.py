@@ -35,10 +35,13 @@ def binaries() -> dict[str, Path]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, and that the system gives to nobody else for now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+        # Where a connection has just been closed, only those listen who ask for that port.
+        with socket.create_connection(("127.0.0.1", port)):
+            listener.accept()[0].close()
+    return port
 
 
 class Server:

@@ -105,7 +105,6 @@ def test_unprotected_block(blocks: Blocks) -> None:
         ({"effects": iter([print])}, "effects takes a sequence"),
         ({"codec": TypedCodec}, "codec must be an object"),
     ],
-    ids=str,
 )
 def test_mistake_is_told_at_once(blocks: Blocks, options: dict[str, Any], message: str) -> None:
     """What makes no sense is refused before anything is entered."""

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from ..errors import IdempotencyError, ReentrantCallError, StoreUnavailableError
+from ..errors import IdempotencyError, ReentrantCallError, StoreError, StoreUnavailableError
 from ..points import point
 from ..protocol import (
     Acquired,
@@ -201,7 +201,7 @@ class Engine:
     async def _attach(self, visit: _Visit) -> Begun | Running:
         try:
             turn = await self._claim(visit)
-        except StoreUnavailableError as error:
+        except StoreError as error:
             if (execution := self._unprotected(visit, None, error)) is None:
                 raise
             return execution
@@ -240,7 +240,7 @@ class Engine:
             if isinstance(turn.decision, Running) and visit.policy.patience != 0.0:
                 turn = await self._wait(visit, turn)
             return self._arrive(visit, flight, turn)
-        except StoreUnavailableError as error:
+        except StoreError as error:
             if (execution := self._unprotected(visit, flight, error)) is None:
                 raise
             return execution
@@ -283,11 +283,12 @@ class Engine:
         return execution
 
     def _unprotected(
-        self, visit: _Visit, flight: Flight | None, error: StoreUnavailableError
+        self, visit: _Visit, flight: Flight | None, error: StoreError
     ) -> Execution | None:
-        """Return an execution that no store knows of; None where the policy is to raise."""
+        """Return an execution that no store knows of; None where the error is to be raised."""
         error.key = visit.call.key
-        if visit.policy.on_store_error != "run":
+        absent = isinstance(error, StoreUnavailableError)
+        if not absent or visit.policy.on_store_error != "run":
             self._wiring.end(flight)
             return None
         logger.warning(

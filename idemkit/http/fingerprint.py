@@ -97,6 +97,6 @@ def _parts(content_type: str, body: bytes) -> list[bytes]:
     delimiter = b"\r\n--" + (found[1] or found[2]).encode()
     before, *parts, end = (b"\r\n" + body).split(delimiter)
     clean = all(_END_OF_DELIMITER.match(part) for part in parts) and end.startswith(b"--")
-    if before or not parts or not clean:
+    if not parts or not clean:
         raise ValueError("not as RFC 2046 has it")
-    return [*parts, end]
+    return [before, *parts, end]

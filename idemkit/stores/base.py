@@ -40,7 +40,8 @@ class Store(Protocol):
     * is **safe to send twice**: a command whose effect is there already says so
       (`Standing.REPEATED`; for a claim, `Acquired` again);
     * raises `StoreUnavailableError` when the store does not answer after the store's own bounded
-      retries, `StoreFullError` when it takes no new claims, and nothing else on purpose;
+      retries, `StoreFullError` when it takes no new claims, and another `StoreError` when it cannot
+      work with what it has (a damaged record, which `forget` still frees, or another version);
     * may suspend only if the colour in use is ``"async"``; ``"sync"`` and ``"any"`` stores write
       their verbs as coroutine functions too, and those never suspend.
 

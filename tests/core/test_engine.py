@@ -20,6 +20,7 @@ from idemkit.errors import (
     KeyReusedError,
     PoisonedError,
     ReentrantCallError,
+    StoreError,
     StoreUnavailableError,
     StoreVersionError,
 )
@@ -298,6 +299,22 @@ def test_failed_claim_ends_its_flight(process: Process, error: Exception) -> Non
     with pytest.raises(type(error)):
         process.begin()
     assert 0 == len(process.flights)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("down"), StoreError("damaged")])
+def test_error_of_the_store_tells_whose_call_it_is(process: Process, error: StoreError) -> None:
+    """Whoever is to free a key needs its text."""
+    process.store.suffer("claim", raising(error))
+    with pytest.raises(StoreError):
+        process.begin()
+    assert CALL.key == error.key
+
+
+def test_unreadable_record_lets_nothing_run_unprotected(process: Process) -> None:
+    """A store that answers knows of the call, though it cannot say what."""
+    process.store.suffer("claim", raising(StoreError("damaged")))
+    with pytest.raises(StoreError):
+        process.begin(on_store_error="run")
 
 
 def test_call_may_run_unprotected(process: Process) -> None:

@@ -14,7 +14,7 @@ from tests.servers import free_port, running, valkey_binary
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 60.0
-PROMISED_SECONDS = 20.0
+PROMISED_SECONDS = 45.0  # nine on an idle machine
 DOCUMENTS = 12
 COLUMNS = 80
 

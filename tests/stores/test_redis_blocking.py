@@ -34,16 +34,18 @@ def claim_many(store: RedisStore, count: int) -> list[object]:
         return list(pool.map(claim_one, range(count)))
 
 
-def test_queue_has_an_end(frozen: Server, prefix: str) -> None:
+def test_queue_has_an_end(server: Server, prefix: str) -> None:
     """Who finds no connection free within the time limit is told what to do."""
-    store = RedisStore(frozen.url, prefix=prefix, command_timeout=0.3, max_connections=1)
-    drive(store.open())
-    frozen.freeze()
-    with ThreadPoolExecutor(2) as pool:
-        claims = [pool.submit(drive, store.claim(f"a{number}", claim())) for number in range(2)]
-        errors = [claimed.exception() for claimed in claims]
-    drive(store.close())
-    assert [StoreUnavailableError] * 2 == [type(error) for error in errors]
+    store = RedisStore(server.url, prefix=prefix, command_timeout=0.1, max_connections=1)
+    face = store.face("sync")
+    drive(face.open())
+    connections = face._port._connections  # type: ignore[attr-defined]
+    taken = connections._take()
+    with pytest.raises(StoreUnavailableError) as refusal:
+        drive(face.claim("a", claim()))
+    connections._give(taken)
+    drive(face.close())
+    assert "raise max_connections" in str(refusal.value.__cause__)
 
 
 def test_connections_break_together(proxied: RedisStore, proxy: Proxy) -> None:

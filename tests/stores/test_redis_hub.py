@@ -77,7 +77,9 @@ def test_append_of_nothing_new_rings_nobody(redis_store: RedisStore) -> None:
     bell = Bell()
     stop = redis_store.watch("a", bell)
     bell.wait_for(1)
-    for _ in range(3):
+    drive(redis_store.append("a", append(owned, b"chunk")))
+    bell.wait_for(2)
+    for _ in range(2):
         drive(redis_store.append("a", append(owned, b"chunk")))
     drive(redis_store.cancel("a"))
     bell.wait_for(3)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +26,7 @@ LATER = NOW + 20_000
 FAR_OFF = 2**60
 MANY = 100
 """Statements; what takes more never comes to an end."""
+NO_SIGNAL = 0
 
 WRITTEN, MORE = (b"one", b"", b"three"), (b"four", b"five" * 2_000)
 OWNED = grant(claim(), Acquired(NOW, 1, 0))
@@ -58,12 +60,11 @@ def opened(file: Path, now: int, **settings: Any) -> SQLiteStore:
 
 
 def dying(store: SQLiteStore, statement: int) -> SQLiteStore:
-    """Let the process end, as by `kill -9`, when a store comes to its n-th statement."""
+    """Let the process end by `kill -9` when a store comes to its n-th statement."""
     numbers = itertools.count(1)
 
     def look(_text: str) -> None:
-        if next(numbers) == statement:
-            os._exit(9)
+        os.kill(os.getpid(), signal.SIGKILL if next(numbers) == statement else NO_SIGNAL)
 
     for access in (store._access, store._synced):
         prepare = access._prepare

@@ -68,11 +68,11 @@ def revision(connection: sqlite3.Connection) -> int:
     return int(found)
 
 
-@pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize(
-    "outcome",
-    [None, *(OUTCOME._replace(kind=kind) for kind in Kind)],
-    ids=lambda outcome: outcome and outcome.kind,
+    ("state", "outcome"),
+    [(state, OUTCOME._replace(kind=kind)) for state in State for kind in Kind]
+    + [(state, None) for state in State if state is not State.DONE],
+    ids=lambda part: part.kind if isinstance(part, Recorded) else part,
 )
 def test_record_comes_back_as_it_was(
     connection: sqlite3.Connection, state: State, outcome: Recorded | None

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean for a caller: wait, or a clear word on the file and what to do."""
+"""What errors mean for a caller: wait, or a clear word on the file and what to do."""
 
 from __future__ import annotations
 
@@ -7,15 +7,30 @@ from typing import Final
 
 from ...errors import StoreError, StoreFullError, StoreUnavailableError
 
-__all__ = ["is_busy", "is_fatal", "store_error"]
+__all__ = ["DamagedRowError", "is_busy", "is_fatal", "store_error"]
 
 # The low byte is the kind of trouble, the rest says more precisely what it was.
 _KIND: Final = 0xFF
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+_HARMLESS: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_MISMATCH})
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SHUT: Final = frozenset(
     {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 )
+
+
+class DamagedRowError(sqlite3.DataError):
+    """A row that no release wrote; no trouble of the file, nor of the connection.
+
+    Args:
+        address: Of the record that it belongs to.
+    """
+
+    sqlite_errorcode = sqlite3.SQLITE_MISMATCH
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
 
 
 def is_busy(error: sqlite3.Error) -> bool:
@@ -25,12 +40,17 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 def is_fatal(error: sqlite3.Error) -> bool:
     """Say whether the connection is of no more use: the file was moved, damaged or taken away."""
-    return _kind(error) not in _BUSY | {sqlite3.SQLITE_FULL}
+    return _kind(error) not in _BUSY | _HARMLESS
 
 
 def store_error(error: sqlite3.Error, path: str) -> StoreError:
     """Return what to raise: it names the file, and says what to do about it."""
     kind = _kind(error)
+    if isinstance(error, DamagedRowError):
+        return StoreError(
+            f"the record {error.address} in {path!r} is damaged, and was not touched: call "
+            ".forget() for its key to let the call run again, or restore the file"
+        )
     if kind == sqlite3.SQLITE_FULL:
         return StoreFullError(f"the disk under {path!r} is full: no new claims until there is room")
     if kind in _DAMAGED:

@@ -11,21 +11,21 @@ Only a claim is told what stands in one: every step of a call would have to read
 
 from __future__ import annotations
 
-import itertools
+import sqlite3
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ... import protocol
 from ...errors import StoreVersionError
 from ...protocol import Entry, Kind, Record, Recorded, State
+from .failures import DamagedRowError
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
 
     from ...protocol import Completion
 
-__all__ = ["FORMAT", "apply", "find", "glance", "recall", "record_own"]
+__all__ = ["FORMAT", "apply", "find", "forget", "glance", "recall", "record_own"]
 
 Answer = TypeVar("Answer")
 Command = TypeVar("Command")
@@ -57,7 +57,7 @@ _COLUMNS: Final = (
     "length",
     "cancelled",
 )
-_JOURNALED: Final = _COLUMNS.index("journaled")
+_MADE, _STATE, _KIND, _JOURNALED = map(_COLUMNS.index, ("format", "state", "kind", "journaled"))
 _READ: Final = f"SELECT {', '.join(_COLUMNS)} FROM idemkit_records WHERE address = ?"  # noqa: S608 - constants
 _RECALL: Final = """
 SELECT kind, codec, body, origin, recorded_attempt, completed_at, fresh_until, gone_at
@@ -90,12 +90,27 @@ ON CONFLICT (address, name) DO UPDATE SET
 """
 _CLEAR: Final = "DELETE FROM idemkit_steps WHERE address = ?"
 
+# Where a row cannot be trusted, its marks cannot: with both set, all that belongs to it goes.
+_MARK: Final = "UPDATE idemkit_records SET journaled = 1, length = 1 WHERE address = ?"
+_REMOVE: Final = "DELETE FROM idemkit_records WHERE address = ?"
+
 # No secret, only never the same twice, even in processes that seed `random` alike.
 _draw: Final = SystemRandom().getrandbits
 
 _STATES: Final = {state.value: state for state in State}
 _KINDS: Final = {kind.value: kind for kind in Kind}
 _NOTHING_RECORDED: Final = (None,) * 8
+
+# What the columns hold, in a row with an outcome and in one without. SQLite itself takes anything
+# anywhere, from a hand that writes into the file.
+_OUTCOME: Final = [str, str, bytes, str, int, int, int, int]
+_HEAD: Final = (int, int, str, bytes, bytes, int, int, int, int, int, str)
+_WITH: Final = (*_HEAD, *_OUTCOME, int, int, int)
+_WITHOUT: Final = (*_HEAD, *map(type, _NOTHING_RECORDED), int, int, int)
+_ROWS: Final = {
+    state.value: (_WITH,) if state is State.DONE else (_WITH, _WITHOUT) for state in State
+}
+_ENTRIES: Final = ((str, bytes, str, bytes), (str, bytes, str, type(None)))
 _UNREAD: Final = (Entry("\0", b""),)
 """Stands for a journal that was not read; no step has such a name."""
 
@@ -105,6 +120,7 @@ def find(connection: sqlite3.Connection, address: str) -> Record | None:
 
     Raises:
         StoreVersionError: A newer release wrote it.
+        DamagedRowError: No release wrote it.
     """
     return _look(connection, address, whole=True)[1]
 
@@ -117,9 +133,19 @@ def glance(connection: sqlite3.Connection, address: str) -> Record | None:
 def recall(
     connection: sqlite3.Connection, address: str, fingerprint: bytes, now: int
 ) -> Recorded | None:
-    """Return the outcome that this payload would be answered with, if there is one."""
+    """Return the outcome that this payload would be answered with, if there is one.
+
+    Raises:
+        DamagedRowError: No release wrote it.
+    """
     row = connection.execute(_RECALL, (address, fingerprint, now, FORMAT)).fetchone()
-    return None if row is None else Recorded(_KINDS[row[0]], *row[1:])
+    if row is None:
+        return None
+    kind, codec, body, origin, attempt, completed_at, fresh_until, gone_at = row
+    if [*map(type, row)] != _OUTCOME or kind not in _KINDS:
+        raise DamagedRowError(address)
+    # Every replay comes along here, and a splat costs it as much as the look at the types.
+    return Recorded(_KINDS[kind], codec, body, origin, attempt, completed_at, fresh_until, gone_at)
 
 
 def apply(
@@ -146,6 +172,20 @@ def apply(
             if after.journal:
                 _note(connection, address, record, after)
             return answer
+
+
+def forget(connection: sqlite3.Connection, address: str, tombstone: int, now: int) -> bool:
+    """Apply `protocol.forget`, also to what is damaged; it may need a transaction of its own."""
+    try:
+        return apply(connection, address, protocol.forget, tombstone, now)
+    except DamagedRowError:
+        # Its owner must not find it gone, and put it back, before there is a tombstone.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_MARK, (address,))
+        connection.execute(_REMOVE, (address,))
+        apply(connection, address, protocol.forget, tombstone, now)
+        connection.execute("COMMIT")
+        return True
 
 
 def record_own(connection: sqlite3.Connection, address: str, command: Completion, now: int) -> bool:
@@ -179,25 +219,48 @@ def _note(
 def _look(
     connection: sqlite3.Connection, address: str, *, whole: bool
 ) -> tuple[int | None, Record | None]:
-    row = connection.execute(_READ, (address,)).fetchone()
-    if row is None:
+    found = _fetch(connection, _READ, address)
+    if not found:
         return None, None
+    (row,) = found
+    _check(row, address)
     if not row[_JOURNALED]:
         return row[0], _record(row, ())
-    journal = (
-        itertools.starmap(Entry, connection.execute(_JOURNAL, (address,))) if whole else _UNREAD
-    )
-    return row[0], _record(row, tuple(journal))
+    return row[0], _record(row, _journal(connection, address) if whole else _UNREAD)
 
 
-def _record(row: tuple[Any, ...], journal: tuple[Entry, ...]) -> Record:
-    _, made, state, token, fingerprint, epoch, attempt, abandoned, lease_until, *rest = row
-    expires_at, error, kind, *outcome, _, length, cancelled = rest
-    if made > FORMAT:
+def _journal(connection: sqlite3.Connection, address: str) -> tuple[Entry, ...]:
+    found = _fetch(connection, _JOURNAL, address)
+    if any((*map(type, entry),) not in _ENTRIES for entry in found):
+        raise DamagedRowError(address)
+    return tuple([Entry(*entry) for entry in found])
+
+
+def _fetch(connection: sqlite3.Connection, statement: str, address: str) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(statement, (address,)).fetchall()
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):
+            raise
+        # Not SQLite, but the module found something: a text that is not UTF-8.
+        raise DamagedRowError(address) from error
+
+
+def _check(row: tuple[Any, ...], address: str) -> None:
+    made = row[_MADE]
+    if isinstance(made, int) and made > FORMAT:
         raise StoreVersionError(
             f"the record is of format {made}, and this release knows {FORMAT}: a newer release "
             "wrote it, so upgrade here before sharing the file"
         )
+    shapes, kind = _ROWS.get(row[_STATE], ()), row[_KIND]
+    if (*map(type, row),) not in shapes or (kind is not None and kind not in _KINDS):
+        raise DamagedRowError(address)
+
+
+def _record(row: tuple[Any, ...], journal: tuple[Entry, ...]) -> Record:
+    _, _, state, token, fingerprint, epoch, attempt, abandoned, lease_until, *rest = row
+    expires_at, error, kind, *outcome, _, length, cancelled = rest
     return Record(
         _STATES[state],
         token,

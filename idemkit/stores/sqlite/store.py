@@ -17,6 +17,7 @@ from . import chunks, rows, schema
 from .access import Access
 from .attendant import Attendant
 from .budget import Budget
+from .failures import DamagedRowError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -156,7 +157,10 @@ class SQLiteStore(Store):
 
     async def forget(self, address: str, tombstone: int, /) -> bool:
         """Leave a tombstone; say whether there was anything to forget."""
-        return self._write(address, partial(self._apply, address, protocol.forget, tombstone))
+        return self._write(
+            address,
+            lambda connection: rows.forget(connection, address, tombstone, self._clock()),
+        )
 
     async def peek(self, address: str, /) -> tuple[Record, int] | None:
         """Return the record and the time in milliseconds."""
@@ -272,11 +276,15 @@ class SQLiteStore(Store):
         self, beats: Sequence[tuple[str, Beat]], connection: sqlite3.Connection
     ) -> list[Standing]:
         connection.execute("BEGIN IMMEDIATE")
-        standings = [
-            self._apply(address, protocol.beat, beat, connection) for address, beat in beats
-        ]
+        standings = [self._beat_once(address, beat, connection) for address, beat in beats]
         connection.execute("COMMIT")
         return standings
+
+    def _beat_once(self, address: str, beat: Beat, connection: sqlite3.Connection) -> Standing:
+        try:
+            return self._apply(address, protocol.beat, beat, connection)
+        except DamagedRowError:  # which must not cost the others their leases
+            return Standing.GONE
 
 
 def _cancel(record: Record | None, _command: None, now: int) -> tuple[bool, Record | None]:

@@ -56,7 +56,6 @@ PART = dt.timezone(dt.timedelta(hours=1))
         (dt.time(1, tzinfo=PART), ".tzinfo"),
         ([1, "a", object()], ""),
     ],
-    ids=repr,
 )
 def test_path_leads_to_the_part(value: Any, path: str) -> None:
     """Each kind of container has its own way of naming a place."""
