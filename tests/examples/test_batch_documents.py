@@ -10,6 +10,8 @@ import pytest
 
 from tests.examples.programs import DEADLINE, run, started
 
+pytestmark = pytest.mark.slow
+
 BATCH = "batch_documents.py"
 DOCUMENTS, WORKERS, HALF = 16, 4, 8
 ONCE = Counter(f"{number:02}.txt" for number in range(DOCUMENTS))

@@ -20,6 +20,8 @@ import pytest
 from tests.examples.programs import DEADLINE, ROOT
 from tests.servers import free_port, wait_until
 
+pytestmark = pytest.mark.slow
+
 WORKERS, ORDERS, REQUESTS = 4, 8, 40
 ETERNITY = 3600
 

@@ -42,6 +42,26 @@ async def test_error_before_the_answer_is_the_apps_own() -> None:
     assert (["failed"], "release") == (site.outcomes, site.store.ended[-1])
 
 
+@pytest.mark.parametrize("parts", [(b"done",), STREAM], ids=["whole", "parts"])
+async def test_time_out_of_the_app_is_an_error_like_others(parts: tuple[bytes, ...]) -> None:
+    """It is not taken for a silence."""
+    site = Site(Gated(*parts, error=TimeoutError()).opened())
+    client = Client()
+    with pytest.raises(TimeoutError):
+        await site.serve(client)
+    assert (b"ab" if len(parts) > 1 else b"", False) == (client.body, client.complete)
+
+
+async def test_error_of_a_request_that_is_too_large_is_the_apps_own() -> None:
+    """Nobody has guarded it, and nobody has a word on it but the app."""
+
+    async def app(*_: object) -> None:
+        raise InProgressError("inner", key="inner@1:0")
+
+    with pytest.raises(InProgressError):
+        await Site(app, policy=HTTPPolicy(max_request=1)).post(b"k", b"large")
+
+
 async def test_waiters_take_over_one_at_a_time() -> None:
     """After each failure one of them runs, when the claim is free again; all get its answer."""
     errors = [BrokenError(), BrokenError()]

@@ -21,6 +21,8 @@ from tests.commands import OTHER, beat, claim, completion, grant, release
 from tests.stand_ins import in_child
 from tests.stores.sqlite_files import beside, own, restored, sound
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_000_000
 LATER = NOW + 20_000
 FAR_OFF = 2**60
