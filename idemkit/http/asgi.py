@@ -148,12 +148,17 @@ class _Visit:
     async def _answer(self, values: Sequence[str]) -> None:
         try:
             key = self._door.key(self._rule, values)
-            body = await self._body()
-            if body is not None:
-                case = self._door.case(self._rule, self._request, key, body)
-                await self._follow(case, body)
+            messages, whole = await self._read()
         except RefusedError as refused:
             await self._refuse(refused.problem)
+            return
+        if not whole:
+            await self._pass_by(messages)
+            return
+        body = b"".join([message.get("body", b"") for message in messages])
+        case = self._door.case(self._rule, self._request, key, body)
+        try:
+            await self._follow(case, body)
         except IdempotencyError as error:
             if self._status is not None or self._is_foreign(error):
                 raise  # what has begun must not look whole, and what the application raises
@@ -166,8 +171,8 @@ class _Visit:
 
     # ------------------------------------------------------------------------- the request
 
-    async def _body(self) -> bytes | None:
-        """Return the body; None if the request was left to the application, for its size.
+    async def _read(self) -> tuple[list[Message], bool]:
+        """Return the messages that bring the body, and whether that was all; else it is too large.
 
         Raises:
             GoneError: The client left before it had asked for anything.
@@ -183,11 +188,10 @@ class _Visit:
                 messages.append(message)
                 room -= len(message.get("body", b""))
                 if room >= 0 and not message.get("more_body", False):
-                    return b"".join([message.get("body", b"") for message in messages])
+                    return messages, True
         if self._rule.http.required:
             raise RefusedError(TOO_LARGE)
-        await self._pass_by(messages)
-        return None
+        return messages, False
 
     async def _pass_by(self, messages: list[Message]) -> None:
         """Leave the request to the application, with what has been read of it."""
@@ -258,6 +262,7 @@ class _Visit:
             if not exchange.taken_over:
                 raise
             follower.leave()
+            self._exchange = None
             return None
         transcript = exchange.transcript
         if follower.left or transcript.head is None:
@@ -267,16 +272,21 @@ class _Visit:
         return Answer(transcript.head, execution.kind, chunks[1:], reader)
 
     async def _first(self, reader: Reader) -> Sequence[bytes]:
-        try:
-            return await self._or_its_error(reader.next(time.monotonic() + TRUST))
-        except TimeoutError:
+        chunks = await self._come(reader.next(time.monotonic() + TRUST))
+        if chunks is None:
             self._watch()
-        return await self._or_its_error(reader.next())
+            chunks = await self._come(reader.next())
+        return chunks or ()
 
-    async def _or_its_error(self, read: Awaitable[Sequence[bytes]]) -> Sequence[bytes]:
-        """Return what was read; what the application raised instead is raised as it is."""
+    async def _come(self, read: Awaitable[Sequence[bytes]]) -> Sequence[bytes] | None:
+        """Return what was read; None if nothing has come in time.
+
+        What the application raised instead is raised as it is.
+        """
         try:
             return await read
+        except TimeoutError:
+            return None
         except StreamInterruptedError as error:
             told = error
         raise told if self._exchange is None else self._exchange.heard() or told
@@ -333,10 +343,10 @@ class _Visit:
         """Return what comes next, with a sign of life to a client that reads events."""
         while True:
             patience = KEEP_ALIVE_SECONDS if answer.between_events else float("inf")
-            try:
-                return await self._or_its_error(answer.next(time.monotonic() + patience))
-            except TimeoutError:
-                await self._part(_KEEP_ALIVE)
+            chunks = await self._come(answer.next(time.monotonic() + patience))
+            if chunks is not None:
+                return chunks
+            await self._part(_KEEP_ALIVE)
 
     async def _start(self, answer: Answer) -> None:
         exchange = self._exchange

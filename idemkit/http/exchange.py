@@ -17,7 +17,7 @@ from .transcript import Transcript
 from .views import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
     from ..core.colour import Bell
     from ..core.engine import Engine
@@ -180,5 +180,5 @@ class Exchange(TaskProducer):
             self._over.ring()
 
 
-def _ours(extensions: Any) -> dict[str, Any]:
+def _ours(extensions: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (extensions or {}).items() if name not in _PAST_US}
