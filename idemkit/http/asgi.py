@@ -45,6 +45,7 @@ TRUST: Final = 0.05
 most answers need no such look."""
 
 _KEEP_ALIVE: Final = b": keep-alive\n\n"
+_UNGUARDED: Final = UNGUARDED.lower().encode()
 _REPLAYED: Final = (REPLAYED[0].lower().encode(), REPLAYED[1].encode())
 
 
@@ -209,7 +210,7 @@ class _Visit:
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._status = message["status"]
-                headers = [*message.get("headers", ()), _unguarded("request-too-large")]
+                headers = [*message.get("headers", ()), (_UNGUARDED, b"request-too-large")]
                 message = {**message, "headers": headers}
             await self._send(message)
 
@@ -355,7 +356,7 @@ class _Visit:
         else:
             fields = [*exchange.headers]
             if answer.kind == "unprotected":
-                fields.append(_unguarded("store-unavailable"))
+                fields.append((_UNGUARDED, b"store-unavailable"))
         await self._send_start(answer.head.status, fields)
 
     async def _send_start(self, status: int, fields: Fields) -> None:
@@ -394,7 +395,3 @@ def _values(scope: Scope, rule: Rule) -> list[str]:
 
 def _encoded(fields: Iterable[tuple[str, str]]) -> Fields:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
-
-
-def _unguarded(why: str) -> tuple[bytes, bytes]:
-    return UNGUARDED.lower().encode(), why.encode()
