@@ -197,7 +197,7 @@ class TaskProducer(Producer):
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001
             return error  # the readers get it, or the loop
         except BaseException:  # noqa: BLE001 - cancelled
-            self.asked = self.asked or self.stopped()
+            super().stop()
             return self.asked
         return None
 

@@ -23,6 +23,7 @@ SOURCES = sorted(ROOT.glob("idemkit/**/*.py"))
 FACES = (
     "idemkit",
     "idemkit.errors",
+    "idemkit.http",
     "idemkit.protocol",
     "idemkit.stores",
     "idemkit.stores.redis",
@@ -45,7 +46,17 @@ USUAL_FUNCTION = 8
 DEEPEST_NESTING = 3
 
 # Imported by nobody who only writes `import idemkit`: each costs milliseconds or is an extra.
-HEAVY = ("asyncio", "httpx", "httpx2", "numpy", "opentelemetry", "pydantic", "redis", "starlette")
+HEAVY = (
+    "asyncio",
+    "fastapi",
+    "httpx",
+    "httpx2",
+    "numpy",
+    "opentelemetry",
+    "pydantic",
+    "redis",
+    "starlette",
+)
 
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:root|home|Users|work)/\w+")
 

@@ -147,6 +147,7 @@ class _Tokens:
         self.renew()
 
     def renew(self) -> None:
+        """Begin anew, as a forked child must."""
         self._prefix = os.urandom(10)
         self._count = itertools.count()
 

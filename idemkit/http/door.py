@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..core.call import Call
 from ..core.keys import canonical, digest, prefix
 from ..operation import Configuration
+from .events import HTTPEvent
 from .fingerprint import fingerprint
 from .follower import Case
 from .policy import HTTPPolicy
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from .views import Request
 
     ErrorRenderer = Callable[[Problem, Request], Rendered]
-    OnEvent = Callable[["HTTPEvent"], object]
+    OnEvent = Callable[[HTTPEvent], object]
 
 __all__ = [
     "REPLAYED",
     "UNGUARDED",
     "Door",
-    "HTTPEvent",
     "RefusedError",
     "Rule",
 ]
@@ -47,27 +46,6 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 """Seconds of silence after which a client that reads events gets a sign of life."""
 
 logger: Final = logging.getLogger("idemkit")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HTTPEvent:
-    """What became of one request that a policy applies to.
-
-    Args:
-        outcome: In the words of `Outcome`, or ``"refused"`` with a problem document,
-            ``"unguarded"`` for its size, ``"failed"`` with an exception, or ``"left"``: the client
-            had gone before it had its answer.
-        operation: The method, and the route's pattern if it is listed.
-        key: The text of the call's key; None if it has none.
-        status: Of the answer; None if none had begun.
-        problem: The code of the refusal, if it was one.
-    """
-
-    outcome: str
-    operation: str
-    key: str | None = None
-    status: int | None = None
-    problem: str | None = None
 
 
 class RefusedError(Exception):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
-    App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+    App = Callable[[Any, Any, Any], Awaitable[None]]  # frameworks call their messages otherwise
 
 __all__ = ["Exchange"]
 

@@ -13,7 +13,7 @@ from idemkit.testing import FakeClock, FaultyStore
 from tests.stand_ins import reached
 
 if TYPE_CHECKING:
-    from idemkit.http.door import HTTPEvent
+    from idemkit.http import HTTPEvent
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -16,7 +16,7 @@ from idemkit.stores import MemoryStore
 from idemkit.testing import FakeClock, FaultyStore
 
 if TYPE_CHECKING:
-    from idemkit.http.door import HTTPEvent
+    from idemkit.http import HTTPEvent
 
 Environ = dict[str, Any]
 Fields = list[tuple[str, str]]

@@ -17,7 +17,7 @@ from idemkit.stores import MemoryStore
 from tests.asgi import ask
 
 if TYPE_CHECKING:
-    from idemkit.http.door import HTTPEvent
+    from idemkit.http import HTTPEvent
 
 BOUNDARY = "boundary"
 FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
 from idemkit import Idempotency
-from idemkit.http import HTTPPolicy
+from idemkit.http import HTTPPolicy, policy_document
 from idemkit.http.asgi import IdempotencyMiddleware
 from idemkit.http.fastapi import IdempotentRoute
 from idemkit.http.openapi import add_policy_route, describe
-from idemkit.http.published import policy_document
 from idemkit.http.syntax import parse_key
 from idemkit.stores import MemoryStore
 from tests.asgi import ask

@@ -14,8 +14,7 @@ from idemkit import (
     ReentrantCallError,
     StreamInterruptedError,
 )
-from idemkit.http import HTTPPolicy
-from idemkit.http.door import HTTPEvent
+from idemkit.http import HTTPEvent, HTTPPolicy
 from idemkit.http.wsgi import IdempotencyMiddleware
 from tests.http.counter import PLAIN, Counter, Environ, Stage, asked, environ, problem
 
