@@ -97,7 +97,8 @@ class Evening:
 
     def tell(self, name: str, what: str) -> None:
         """Say what happened to whom, and when."""
-        print(f"{time.time() - self.began:5.2f} s  {name:5} {what}", flush=True)
+        # In one piece with its end, for the readers of a process speak at once.
+        print(f"{time.time() - self.began:5.2f} s  {name:5} {what}\n", end="", flush=True)
 
     def _idempotency(self) -> Idempotency:
         # The lease is short, because somebody is watching: it is how long readers would wait for

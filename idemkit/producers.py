@@ -115,8 +115,14 @@ class Producer(ABC):
             self.tell(error)
         self.over = True
         under_way.pop(self.feed, None)
+        self._part()
         for ring in self._bells:
             ring()
+
+    def _part(self) -> None:
+        """Let go of what leads back here: what is over is gone with its last user, body and all."""
+        self.feed.on_deserted = self.execution.on_cancel = _nobody
+        self.execution.feed = None
 
     def stopped(self) -> StreamInterruptedError:
         """Return what it ends with when it is stopped."""
@@ -180,12 +186,13 @@ class TaskProducer(Producer):
         """Settle; return what its readers are to hear."""
 
     async def _run(self) -> None:
-        error: BaseException | None = self.stopped()  # if nobody will resume this task
         self.execution.__enter__()
         try:
             error = await self._conclude(await self._came_to())
-        finally:
-            self.finish(error)
+        except BaseException:
+            self.finish(self.stopped())  # nobody will resume this task
+            raise
+        self.finish(error)
         if error is not None and not isinstance(error, Exception):
             raise error  # it is for the loop
 
@@ -200,6 +207,10 @@ class TaskProducer(Producer):
             super().stop()
             return self.asked
         return None
+
+
+def _nobody() -> None:
+    """Ask nobody: whoever could be asked is done."""
 
 
 def producer_of(feed: Feed) -> Producer | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..errors import StoreError, StoreFullError, StoreUnavailableError
 from ..protocol import PAGE_BYTES, PAGE_CHUNKS, Append, Kind, Standing, retry_delay
@@ -21,6 +21,7 @@ from .result import Result
 
 if TYPE_CHECKING:
     from ..stores.base import Store
+    from .colour import Bell, Frame
     from .execution import Execution
     from .feeds import Feed
     from .wiring import Wiring
@@ -41,6 +42,24 @@ _TAKEN: Final = (Standing.HELD, Standing.CANCELLED, Standing.HEALED)
 logger: Final = logging.getLogger("idemkit")
 
 
+class _Bells(NamedTuple):
+    """What goes between a producer and what records beside it.
+
+    Args:
+        more: Rung when there may be something to send.
+        freed: Rung when something was sent.
+        over: Rung when nothing more will be.
+    """
+
+    more: Bell
+    freed: Bell
+    over: Bell
+
+    @classmethod
+    def of(cls, frame: Frame) -> _Bells:
+        return cls(frame.bell(), frame.bell(), frame.bell())
+
+
 class Recorder:
     """Take down one execution's sequence.
 
@@ -58,11 +77,8 @@ class Recorder:
         self._execution = execution
         self._wiring = wiring
         self._store: Store = wiring.store if execution.observed is None else wiring.timed
-        self._bell = wiring.frame.bell()
-        self._over = wiring.frame.bell()
-        self._freed = wiring.frame.bell()
         self._inline = wiring.local
-        self._started = False
+        self._bells: _Bells | None = None  # of what runs beside, which most calls do without
         self._closed = False
         self._stopped = False
         self._idle = False
@@ -111,19 +127,19 @@ class Recorder:
 
     def _wake(self, more: int) -> None:
         unsent = self._bytes_put - self._bytes_sent
-        if not self._started:
+        if self._bells is None:
             self._start()
         elif self._idle or unsent - more < FLUSH_BYTES <= unsent:
-            self._bell.ring()
+            self._bells.more.ring()
 
     def _start(self) -> None:
-        self._started = True
-        work = self._run()
+        self._bells = _Bells.of(self._wiring.frame)
+        work = self._run(self._bells)
         try:
             self._wiring.frame.start(work)
         except RuntimeError as error:  # no thread is to be had
             work.close()
-            self._started = False
+            self._bells = None
             self._break(Kind.INCOMPLETE, error)
 
     async def room(self) -> None:
@@ -132,8 +148,9 @@ class Recorder:
         A reader who does not read on holds the producer for a lease, and then misses something.
         """
         patience = self._patience()
+        freed = self._wiring.frame.bell() if self._bells is None else self._bells.freed
         while self.full:
-            await self._freed.wait(FLUSH_SECONDS)
+            await freed.wait(FLUSH_SECONDS)
             if self.broken is not None:
                 self.feed.release(self.feed.length if patience.over else self.feed.consumed())
 
@@ -150,10 +167,10 @@ class Recorder:
             codec: Name of the codec that made the chunks.
         """
         self._closed = True
-        if self._started and self._execution.ours:
-            self._bell.ring()
+        if self._bells is not None and self._execution.ours:
+            self._bells.more.ring()
             while not self._stopped:
-                await self._over.wait(None)
+                await self._bells.over.wait(None)
         kind, length = self.broken or Kind.SEQUENCE, self.feed.length
         body = f"{self.feed.epoch}-{length}".encode() if kind is Kind.SEQUENCE else b""
         return Result(kind, codec, body, self._execution.ttl, 0.0, length)
@@ -163,16 +180,16 @@ class Recorder:
         self.feed.finish(End(error))
         self._wiring.feeds.leave(self._execution.address, self.feed)
 
-    async def _run(self) -> None:
+    async def _run(self, bells: _Bells) -> None:
         """Send what there is to send, until the sequence is closed or broken."""
         failures = 0
         try:
-            while await self._more():
+            while await self._more(bells.more):
                 if await self._attempt(self._sent + 1, self._batch()):
                     failures = 0
-                    self._freed.ring()
+                    bells.freed.ring()
                 else:
-                    await self._bell.wait(retry_delay(failures, random.random()))  # noqa: S311 - jitter
+                    await bells.more.wait(retry_delay(failures, random.random()))  # noqa: S311 - jitter
                     failures += 1
         except Exception as error:  # noqa: BLE001 - whatever a store does, the producer goes on
             self._break(Kind.INCOMPLETE, error)
@@ -181,20 +198,20 @@ class Recorder:
             raise
         finally:
             self._stopped = True
-            self._over.ring()
+            bells.over.ring()
 
-    async def _more(self) -> bool:
+    async def _more(self, bell: Bell) -> bool:
         """Wait for a batch; say whether there is one."""
         while self._sent == self.feed.length and not self._closed:
             if self._idle:
-                await self._bell.wait(None)
+                await bell.wait(None)
             self._idle = True  # and look once more: whoever comes from now on rings
         self._idle = False
         while not self._closed and self._bytes_put - self._bytes_sent < FLUSH_BYTES:
             left = self._flushed_at + FLUSH_SECONDS - time.monotonic()
             if left <= 0:
                 break
-            await self._bell.wait(left)
+            await bell.wait(left)
         return self.broken is None and self._sent != self.feed.length
 
     def _batch(self) -> tuple[bytes, ...]:
@@ -249,7 +266,8 @@ class Recorder:
         """Give up recording; what is produced still reaches the readers here."""
         self.give_up(kind)
         self.feed.release(self.feed.consumed())
-        self._freed.ring()
+        if self._bells is not None:
+            self._bells.freed.ring()
         if why is not None:
             logger.warning(
                 "store %r did not take the items of %s (%s); duplicates will not get them",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..core.codecs import TypedCodec
@@ -9,6 +10,8 @@ from ..errors import ResultUnreadableError
 from .views import Headers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..core.call import Call
     from ..protocol import Recorded
 
@@ -68,18 +71,18 @@ def declared_length(headers: Headers) -> int | None:
 
 def write_head(head: Head) -> bytes:
     """Return the first chunk of an answer that is recorded piece by piece."""
-    return _codec.encode([head.status, _lists(head), head.kept])
+    return _codec.encode([head.status, head.kept, *_flat(head)])
 
 
 def read_head(chunk: bytes) -> Head:
     """Return what `write_head` wrote."""
-    status, pairs, kept = _codec.decode(chunk)
-    return Head(status, Headers(map(tuple, pairs)), kept)
+    status, kept, *fields = _codec.decode(chunk)
+    return Head(status, _paired(fields), kept)
 
 
 def write_whole(head: Head, body: bytes) -> bytes:
     """Return the bytes of an answer that came in one piece."""
-    return _codec.encode([head.status, _lists(head), body])
+    return _codec.encode([head.status, body, *_flat(head)])
 
 
 def read_whole(call: Call, recorded: Recorded) -> tuple[Head, bytes]:
@@ -91,8 +94,8 @@ def read_whole(call: Call, recorded: Recorded) -> tuple[Head, bytes]:
     if recorded.codec != CODEC:
         message = f"what is recorded of {call.operation} is no answer to a request"
         raise ResultUnreadableError(message, key=call.key)
-    status, pairs, body = _codec.decode(recorded.body)
-    return Head(status, Headers(map(tuple, pairs))), body
+    status, body, *fields = _codec.decode(recorded.body)
+    return Head(status, _paired(fields)), body
 
 
 def ends_event(chunk: bytes) -> bool:
@@ -100,5 +103,10 @@ def ends_event(chunk: bytes) -> bool:
     return chunk.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))
 
 
-def _lists(head: Head) -> list[list[str]]:
-    return [list(pair) for pair in head.headers.pairs]
+# Names and values in one row: the codec looks at a list as a whole, and into each one within.
+def _flat(head: Head) -> Iterable[str]:
+    return chain.from_iterable(head.headers.pairs)
+
+
+def _paired(fields: list[str]) -> Headers:
+    return Headers(zip(fields[::2], fields[1::2], strict=True))

@@ -220,7 +220,7 @@ class _Visit:
 
     async def _follow(self, case: Case, body: bytes) -> None:
         self._key = case.call.key
-        self._follower = Follower(self._door.engine, case, self._rule.wait, self._watch)
+        self._follower = Follower(self._door.engine, case, self._rule.wait)
         try:
             answer = self._follower.recall() or await self._arrive(self._follower, body)
             await self._pass_on(self._follower, answer)
@@ -231,7 +231,7 @@ class _Visit:
     async def _arrive(self, follower: Follower, body: bytes) -> Answer:
         """Return the answer, ours to have made or not."""
         while True:
-            begun = await follower.arrive()
+            begun = await follower.arrive(self._watch)
             if not isinstance(begun, Execution):
                 return begun
             if follower.left:

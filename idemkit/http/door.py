@@ -63,6 +63,7 @@ class Rule(NamedTuple):
         http: As the user says it.
         policy: As the engine knows it.
         operation: The operation's name.
+        label: How the text of its keys begins.
         field: The name of the field that carries the key, as ASGI has it.
         wait: Seconds for which a duplicate waits for an answer to begin.
     """
@@ -70,6 +71,7 @@ class Rule(NamedTuple):
     http: HTTPPolicy
     policy: Policy
     operation: str
+    label: str
     field: bytes
     wait: float
 
@@ -155,7 +157,7 @@ class Door:
         place = canonical((whose, request.method, request.path, *named))
         call = Call(
             rule.operation,
-            f"{rule.operation}@1:",
+            rule.label,
             digest(self._head, place).hex(),
             payload,
             kwargs={"request": request},
@@ -186,7 +188,8 @@ class Door:
         if policy.ttl_seconds is not None:
             settings["ttl"] = policy.ttl_seconds
         field = policy.header.lower().encode()
-        return Rule(policy, self.idempotency.refined(settings), operation, field, wait)
+        known = self.idempotency.refined(settings)
+        return Rule(policy, known, operation, f"{operation}@1:", field, wait)
 
 
 def _check(idempotency: Any) -> None:

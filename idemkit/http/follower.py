@@ -80,7 +80,8 @@ class Answer:
         self._chunks = chunks
         self._reader = reader
         self._told = told
-        self.between_events: bool = head.is_events
+        self._is_events = reader is not None and head.is_events
+        self.between_events: bool = self._is_events
         """Whether the client reads events, and has not got the half of one last."""
 
     @property
@@ -115,7 +116,7 @@ class Answer:
         if self._told is not None:
             for chunk in chunks:
                 self._told.tally.add(chunk)
-        if chunks and self.head.is_events:
+        if chunks and self._is_events:
             self.between_events = ends_event(chunks[-1])
         return chunks
 
@@ -127,12 +128,9 @@ class Follower:
         engine: Claims.
         case: What is asked for.
         wait: Seconds for which it waits for an answer to begin.
-        on_wait: Called before it waits for somebody else's.
     """
 
-    def __init__(
-        self, engine: Engine, case: Case, wait: float, on_wait: Callable[[], object]
-    ) -> None:
+    def __init__(self, engine: Engine, case: Case, wait: float) -> None:
         self.key: str = case.call.key
         """The text of the call's key."""
         self.left: bool = False
@@ -140,7 +138,6 @@ class Follower:
         self._engine = engine
         self._call, self._policy = case
         self._until = time.monotonic() + wait
-        self._on_wait = on_wait
         self._failed = False
         self._reader: Reader | None = None
         self._told: telemetry.Reading | None = None
@@ -150,8 +147,11 @@ class Follower:
         """Whether it has not left what it reads."""
         return self._reader is not None
 
-    async def arrive(self) -> Execution | Answer:
+    async def arrive(self, on_wait: Callable[[], object]) -> Execution | Answer:
         """Return an answer, or an execution to make it under.
+
+        Args:
+            on_wait: Called before it waits for somebody else's.
 
         Raises:
             GoneError: The client has gone.
@@ -168,6 +168,7 @@ class Follower:
             if isinstance(begun, Replay):
                 answer = await self._replay(begun)
             else:
+                on_wait()
                 answer = await self._join(begun)
             if answer is not None:
                 return answer
@@ -224,7 +225,6 @@ class Follower:
         producer = producer_of(reader.feed)
         if producer is not None:
             producer.attached += 1
-        self._on_wait()
         return await self._headed(reader, "joined")
 
     async def _headed(self, reader: Reader, kind: OutcomeKind) -> Answer | None:

@@ -58,6 +58,8 @@ _HOP_BY_HOP: Final = frozenset(
 _OF_THE_MOMENT: Final = frozenset(
     {"date", "idempotency-replayed", "idempotency-unguarded", "ratelimit", "server"}
 )
+_NOT_AGAIN: Final = _HOP_BY_HOP | _OF_THE_MOMENT
+_NOR_COOKIES: Final = _NOT_AGAIN | {"set-cookie"}
 _RATE_LIMITS: Final = ("ratelimit-", "x-ratelimit-", "x-rate-limit-")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _URL: Final = re.compile(r"[!$-;=?-~]+")  # fits between the angle brackets of a `Link`
@@ -91,7 +93,7 @@ def _credentials(request: Request, fields: tuple[str, ...], cookies: tuple[str, 
     crumbs = sorted(_cookies(headers, cookies)) if "cookie" in headers else []
     if not found and not crumbs:
         return ""
-    return digest(b"credentials", canonical([found, crumbs])).hex()
+    return digest(b"credentials", canonical((found, crumbs))).hex()
 
 
 def _cookies(headers: Headers, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -116,12 +118,15 @@ def stored_headers(headers: Headers, *, cookies: bool = False) -> Headers:
         headers: Those of the answer.
         cookies: Whether `Set-Cookie` may.
     """
-    named = {name.strip().lower() for name in headers.get("connection", "").split(",")}
-    dropped = _HOP_BY_HOP | _OF_THE_MOMENT | named | (frozenset() if cookies else {"set-cookie"})
+    dropped = _NOT_AGAIN if cookies else _NOR_COOKIES
+    if "connection" in headers:
+        dropped |= {name.strip().lower() for name in headers["connection"].split(",")}
     return Headers(
-        (name, value)
-        for name, value in headers.pairs
-        if (low := name.lower()) not in dropped and not low.startswith(_RATE_LIMITS)
+        [
+            (name, value)
+            for name, value in headers.pairs
+            if (low := name.lower()) not in dropped and not low.startswith(_RATE_LIMITS)
+        ]
     )
 
 

@@ -48,6 +48,7 @@ class Transcript:
         self.lost: bool = False
         """Whether another caller took over, whose answer is the request's."""
         self._producer = producer
+        self._over = False
         self._execution = producer.execution
         self._recorder = producer.recorder
         self._policy = policy
@@ -57,13 +58,14 @@ class Transcript:
         self._is_events = False
         self._between_events = True
         self._execution.sequence = False  # until a part is out
+        producer.when_over(self._part)
 
     def start(self, head: Head) -> None:
         """Take down the head, which may be replaced until a part of the body has come."""
         self._kept = bool(self._policy.keep(Response(head.status, head.headers)))
         # Of an answer without a body, the length is that of another.
         self._declared = None if head.status in _BODILESS or self._is_head() else head.declared
-        self.head = head._replace(kept=self._kept)
+        self.head = Head(head.status, head.headers, self._kept)
 
     async def take(self, chunk: bytes, *, last: bool) -> None:
         """Take down a part of the body; return when the producer may go on.
@@ -72,7 +74,7 @@ class Transcript:
             RuntimeError: The application has not begun to answer, or its answer is not as long as
                 it has declared.
         """
-        if self.complete:
+        if self.complete or self._over:
             return  # nothing that comes after the end is for anybody
         if self.head is None:
             raise RuntimeError("the application sent a body before it started its response")
@@ -97,6 +99,11 @@ class Transcript:
         if error is self._producer.asked:
             return error
         return self._producer.interrupted(f"failed with {type(error).__name__}")
+
+    def _part(self) -> None:
+        """Let go of the producer: the two are gone with the last who knows of either."""
+        self._over = True
+        del self._producer
 
     def _is_head(self) -> bool:
         request: Request = self._execution.call.kwargs["request"]

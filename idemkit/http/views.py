@@ -17,7 +17,7 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Headers(Mapping[str, str]):
-    """Header fields, found by name without regard to case; read when first asked for.
+    """Header fields, found by name without regard to case.
 
     Values of a repeated field are joined with commas, as RFC 9110 has it and as every WSGI server
     does; `all` has them one by one, where the door still knows them apart.
@@ -26,36 +26,30 @@ class Headers(Mapping[str, str]):
         pairs: Names and values, in their order.
     """
 
-    __slots__ = ("_index", "_pairs", "_source")
+    __slots__ = ("_index", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self._source: Iterable[tuple[str, str]] = pairs
-        self._pairs: Pairs | None = None
-        self._index: dict[str, list[str]] | None = None
+        self.pairs: Pairs = tuple(pairs)
+        """Names and values, in their order."""
+        self._index: dict[str, str] | None = None
 
     @classmethod
     def of_asgi(cls, raw: Iterable[tuple[bytes, bytes]]) -> Self:
         """Return the headers of an ASGI scope, or of an `http.response.start`."""
-        return cls((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+        return cls([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
 
     @classmethod
     def of_environ(cls, environ: Mapping[str, Any]) -> Self:
         """Return the headers of a WSGI request."""
         return cls(_fields(environ))
 
-    @property
-    def pairs(self) -> Pairs:
-        """Names and values, in their order."""
-        if self._pairs is None:
-            self._pairs = tuple(self._source)
-        return self._pairs
-
     def all(self, name: str) -> list[str]:
         """Return every value of a field, in their order."""
-        return [*self._by_name().get(name.lower(), ())]
+        low = name.lower()
+        return [value for name, value in self.pairs if name.lower() == low]
 
     def __getitem__(self, name: str) -> str:
-        return ", ".join(self._by_name()[name.lower()])
+        return self._by_name()[name.lower()]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._by_name()
@@ -70,11 +64,12 @@ class Headers(Mapping[str, str]):
         # Without values: some are credentials.
         return f"<Headers {', '.join(self)}>"
 
-    def _by_name(self) -> dict[str, list[str]]:
-        if self._index is None:
-            index: dict[str, list[str]] = {}
+    def _by_name(self) -> dict[str, str]:
+        if self._index is None:  # what is only passed on is never asked for
+            index: dict[str, str] = {}
             for name, value in self.pairs:
-                index.setdefault(name.lower(), []).append(value)
+                low = name.lower()
+                index[low] = f"{index[low]}, {value}" if low in index else value
             self._index = index
         return self._index
 

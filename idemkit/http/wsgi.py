@@ -142,11 +142,11 @@ class _Visit:
         if body is None:
             return self._pass_by()
         case = self._door.case(self._rule, self._request, key, body)
-        follower = Follower(self._door.engine, case, self._rule.wait, lambda: None)
+        follower = Follower(self._door.engine, case, self._rule.wait)
         as_it_came = {**self._environ}
         while True:
             try:
-                begun = follower.recall() or drive(follower.arrive())
+                begun = follower.recall() or drive(follower.arrive(lambda: None))
             except BaseException as error:
                 follower.leave(error)
                 if isinstance(error, IdempotencyError):

@@ -4,6 +4,7 @@ import contextvars
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import setup_testing_defaults
@@ -26,6 +27,8 @@ PLAIN = ("Content-Type", "text/plain")
 EVENTS = ("Content-Type", "text/event-stream")
 BEYOND_THE_LEASE = 31.0
 PATIENCE = 20.0
+UNPROCESSABLE = f"422 {HTTPStatus(422).phrase}"
+"""Later Pythons have another word for it."""
 
 
 class Stage:

@@ -1,9 +1,11 @@
 """Tests of `idemkit.http.exchange`: how an app's messages are taken."""
 
 import asyncio
+import gc
 import logging
 from contextvars import ContextVar
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -124,6 +126,46 @@ async def test_context_of_the_request() -> None:
 
     user.set("ann")
     assert (b"ann", "ann") == ((await Site(app).post()).body, user.get())
+
+
+async def test_what_is_over_is_gone() -> None:
+    """It holds bodies, which are not left to the garbage collector."""
+    gone: list[ref[Any]] = []
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        gone.extend(map(ref, under_way.values()))
+        await reply(send)
+
+    site = Site(app)
+    gc.disable()
+    try:
+        await site.post()
+        await site.quiet()
+        assert [None] == [producer() for producer in gone]
+    finally:
+        gc.enable()
+
+
+async def test_task_that_a_failure_leaves_behind() -> None:
+    """What it sends is for nobody."""
+    gate, left = asyncio.Event(), []
+
+    async def go_on(send: Send) -> None:
+        await gate.wait()
+        await part(send, b"late", last=True)
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await start(send)
+        left.append(asyncio.create_task(go_on(send)))
+        raise ValueError
+
+    site = Site(app)
+    with pytest.raises(ValueError):  # noqa: PT011 - ours, from above
+        await site.post()
+    sent = [*site.store.sent]
+    gate.set()
+    await asyncio.gather(*left)
+    assert sent == site.store.sent
 
 
 async def test_effect_of_a_handler_happens_once() -> None:

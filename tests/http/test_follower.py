@@ -30,14 +30,18 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def follower(counter: Counter, on_wait: Any = None) -> Follower:
+def follower(counter: Counter) -> Follower:
     """Return a client of a guarded application."""
     door = counter.guarded._door
     request = Request.of_environ(environ(b"", "k"))
     rule = door.rule("POST", "/")
     assert rule is not None
     case = door.case(rule, request, "k", b"")
-    return Follower(door.engine, case, PATIENCE, on_wait or (lambda: None))
+    return Follower(door.engine, case, PATIENCE)
+
+
+def at_once() -> None:
+    """Take note that a client waits."""
 
 
 def test_client_that_has_gone_wants_nothing() -> None:
@@ -46,7 +50,7 @@ def test_client_that_has_gone_wants_nothing() -> None:
     client = follower(counter)
     client.disconnected()
     with pytest.raises(GoneError):
-        drive(client.arrive())
+        drive(client.arrive(at_once))
     assert [] == counter.store.sent
 
 
@@ -69,9 +73,9 @@ def test_patience_that_ends_after_a_failure(threads: ThreadPoolExecutor) -> None
     counter.store.suffer("claim", straight, straight, preceded_by(overtaken))
     first = threads.submit(lambda: counter.ask().rest())
     counter.store.until("claim", ended=True)
-    client = follower(counter, waits)
+    client = follower(counter)
     with pytest.raises(StreamInterruptedError, match="another is at it"):
-        drive(client.arrive())
+        drive(client.arrive(waits))
     never.set()
     assert [b"no", b"a"] == [future.result(PATIENCE) for future in (first, *running)]
 
@@ -86,9 +90,9 @@ def test_cancelled_call_is_not_made_again(threads: ThreadPoolExecutor) -> None:
         counter.idempotency.cancel(client.key)
         gate.set()
 
-    client = follower(counter, cancelled)
+    client = follower(counter)
     with pytest.raises(StreamInterruptedError) as told:
-        drive(client.arrive())
+        drive(client.arrive(cancelled))
     assert (True, True) == (told.value.cancelled, b"failed" in first.result(PATIENCE))
 
 
@@ -96,7 +100,7 @@ def test_record_that_is_no_answer() -> None:
     """What something else has recorded under the key is not taken for one."""
     counter = Counter(Stage(b"a"))
     client = follower(counter)
-    execution = drive(client.arrive())
+    execution = drive(client.arrive(at_once))
     assert isinstance(execution, Execution)
     with execution:
         result = Result(Kind.VALUE, "json", b"1", 60.0, 0.0)
@@ -108,7 +112,7 @@ def test_nothing_to_reach_in_an_answer_that_is_there() -> None:
     """It has no reader."""
     counter = Counter(Stage(b"a", headers=[PLAIN, ("Content-Length", "1")]))
     counter.ask().rest()
-    answer = drive(follower(counter).arrive())
+    answer = drive(follower(counter).arrive(at_once))
     assert isinstance(answer, Answer)
     answer.reach()
     assert b"a" == answer.whole
@@ -128,7 +132,7 @@ def test_abandoned_request_is_recovered() -> None:
 def test_claim_is_handed_on() -> None:
     """Who comes first is to make the answer."""
     counter = Counter(Stage(b"a"))
-    execution = drive(follower(counter).arrive())
+    execution = drive(follower(counter).arrive(at_once))
     assert isinstance(execution, Execution)
     with execution:
         pass

@@ -16,7 +16,16 @@ from idemkit import (
 )
 from idemkit.http import HTTPEvent, HTTPPolicy
 from idemkit.http.wsgi import IdempotencyMiddleware
-from tests.http.counter import PLAIN, Counter, Environ, Stage, asked, environ, problem
+from tests.http.counter import (
+    PLAIN,
+    UNPROCESSABLE,
+    Counter,
+    Environ,
+    Stage,
+    asked,
+    environ,
+    problem,
+)
 
 
 class Reading:
@@ -105,7 +114,7 @@ def test_key_used_for_another_request_is_refused() -> None:
     """The key tells that it is a duplicate, and the body that it is not."""
     counter = Counter(Stage(b"a"))
     counter.ask(b"x").rest()
-    assert ("422 Unprocessable Entity", "reused") == problem(counter.ask(b"y"))
+    assert (UNPROCESSABLE, "reused") == problem(counter.ask(b"y"))
 
 
 def test_refusals_can_be_written_by_the_user() -> None:
@@ -190,7 +199,7 @@ def test_body_without_a_length_is_read_to_its_end() -> None:
     for body in (b"x" * 100_000, b"y"):
         reply = counter.ask(body, CONTENT_LENGTH=None, **{"wsgi.input_terminated": True})
         reply.rest()
-    assert ([b"x" * 1000], "422 Unprocessable Entity") == (app.came, reply.status)
+    assert ([b"x" * 1000], UNPROCESSABLE) == (app.came, reply.status)
 
 
 def test_no_more_is_read_than_the_length() -> None:

@@ -55,26 +55,26 @@ class Selfish(Feed):
 class Rash(Reader):
     """A reader that does not look again between saying that it waits and waiting."""
 
-    async def next(self) -> Sequence[bytes]:
+    async def next(self, until: float = float("inf")) -> Sequence[bytes]:
         """Look once."""
         while True:
             end = self.feed.end
             chunks = self.feed.after(self.number, PAGE_CHUNKS)
             if chunks or end is not None or self._ended(self.feed.page) or chunks is None:
-                return await super().next()
+                return await super().next(until)
             self.waiting = True
-            await self._wait()
+            await self._wait(until)
 
 
 class Late(Reader):
     """A reader that asks whether there is an end after it has looked for chunks."""
 
-    async def next(self) -> Sequence[bytes]:
+    async def next(self, until: float = float("inf")) -> Sequence[bytes]:
         """Look for chunks first."""
         chunks = self.feed.after(self.number, PAGE_CHUNKS)
         if not chunks and self.feed.end is not None and self.feed.end.error is None:
             return ()
-        return await super().next()
+        return await super().next(until)
 
 
 class Early(Reader):

@@ -218,7 +218,7 @@ def test_callers_can_help_themselves(file: Path, sqlite_store: SQLiteStore) -> N
         charge(5)
         spoil(file, "state = 'nonsense'")
         digest = charge.key(5).rpartition(":")[2]
-        assert word(file, digest) == refused(lambda: charge(5))
+        assert f"{word(file, digest)} [key {charge.key(5)}]" == refused(lambda: charge(5))
         assert (True, "executed") == (charge.forget(5), charge.outcome(5).kind)
 
 
