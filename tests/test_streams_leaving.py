@@ -287,6 +287,7 @@ def test_who_waits_too_late_is_told_at_once() -> None:
     heard: list[str] = []
     stream.producer.when_over(lambda: heard.append("over"))
     stream.producer._end(ValueError("too late"))
+    stream.producer.deserted()
     assert (["over"], None) == (heard, stream.producer.feed.end.error)
 
 

@@ -11,7 +11,7 @@ from ..operation import Configuration
 from .events import HTTPEvent
 from .fingerprint import fingerprint
 from .follower import Case
-from .policy import HTTPPolicy
+from .policy import HTTPPolicy, check_hook
 from .problems import MISSING, Problem, malformed, render
 from .routes import Routes
 from .syntax import MalformedKeyError, parse_key
@@ -105,6 +105,9 @@ class Door:
         wait: float,
     ) -> None:
         _check(idempotency)
+        for hook, name in ((error_renderer, "error_renderer"), (on_event, "on_event")):
+            if hook is not None:
+                check_hook(hook, name)
         self.idempotency: Configuration = idempotency
         self._routes = Routes(policy or HTTPPolicy(), routes)
         self._rules: dict[tuple[int, str], Rule] = {}

@@ -227,10 +227,10 @@ class Performance(Producer):
     def _take(self, chunk: bytes, *, last: bool) -> None:
         if self.asked is not None:
             raise self.asked
-        if not last and time.monotonic() > self.until:
+        drive(self._transcript.take(chunk, last=last))
+        if not self._transcript.complete and time.monotonic() > self.until:
             call = self.execution.call
             raise MaxRunExceededError(f"{call.operation} ran longer than max_run", key=call.key)
-        drive(self._transcript.take(chunk, last=last))
 
     def _started(
         self, status: str, headers: Fields, exc_info: Any = None

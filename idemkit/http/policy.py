@@ -24,6 +24,7 @@ __all__ = [
     "HTTPPolicy",
     "Keep",
     "Scope",
+    "check_hook",
     "credential_scope",
     "default_keep",
     "default_scope",
@@ -195,7 +196,7 @@ class HTTPPolicy:
             self._set(f"{name}_seconds", limit)
         self._check_words()
         for name in ("scope", "keep"):
-            _check_hook(getattr(self, name), name)
+            check_hook(getattr(self, name), name)
         for name in ("required", "replay_cookies"):
             _check_type(getattr(self, name), name, bool)
         for name in ("max_request", "max_response"):
@@ -250,7 +251,12 @@ def _check_type(value: object, name: str, kind: type) -> None:
         raise TypeError(message)
 
 
-def _check_hook(hook: object, name: str) -> None:
+def check_hook(hook: object, name: str) -> None:
+    """Refuse a hook that cannot be called, or that nobody would await.
+
+    Raises:
+        TypeError: It is one of these.
+    """
     if not callable(hook):
         message = f"{name} must be callable, and {hook!r} is not"
         raise TypeError(message)

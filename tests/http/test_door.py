@@ -49,6 +49,19 @@ def test_hook_for_abandoned_requests_is_refused() -> None:
         door(on_abandoned=lambda _: None)
 
 
+async def unawaited(*_: object) -> None:
+    """Be a hook that nobody would await."""
+
+
+@pytest.mark.parametrize("hook", ["on_event", "error_renderer"])
+@pytest.mark.parametrize("wrong", [5, unawaited])
+def test_hook_that_would_never_be_heard_is_refused(hook: str, wrong: Any) -> None:
+    """Whoever passes what cannot be called, or would not be awaited, hears of it at once."""
+    hooks: dict[str, Any] = {"error_renderer": None, "on_event": None, hook: wrong}
+    with pytest.raises(TypeError, match=hook):
+        Door(Idempotency(MemoryStore()), None, None, **hooks, caller="sync", wait=1.0)
+
+
 def test_rules_are_made_once() -> None:
     """One per policy and operation, however many paths there are."""
     where = door()

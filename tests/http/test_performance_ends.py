@@ -236,6 +236,14 @@ def test_run_that_took_long_and_is_over() -> None:
     assert (b"a", True) == (counter.ask().rest(), counter.ask().replayed)
 
 
+def test_run_that_took_long_and_says_how_much_it_sends() -> None:
+    """A part that fulfills the declared length is the last, whatever the application returns."""
+    stage = Stage(b"a", headers=[PLAIN, ("Content-Length", "1")])
+    counter = Counter(stage, guard={"max_run": 1e-6})
+    first, again = counter.ask().rest(), counter.ask()
+    assert (b"a", b"a", True) == (first, again.rest(), again.replayed)
+
+
 def test_cancelled_in_the_middle() -> None:
     """The answer breaks off at the next part, and so do those of the others."""
     stage = Stage(b"a", b"b", b"c")
