@@ -5,6 +5,7 @@ import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -114,15 +115,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def reachable(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+def reachable(request: pytest.FixtureRequest) -> Iterator[str]:
     """Return the URL of a server by another way than TCP in the clear."""
-    options: tuple[str, ...] = ("--unixsocket", str(tmp_path / "socket"))
-    url = f"unix://{tmp_path / 'socket'}?db=1"
-    if request.param == "password":
-        options = ("--requirepass", "pass word")
-        url = "redis://:pass%20word@127.0.0.1:{port}/1"
-    with running(binaries()["valkey"], *options) as server:
-        yield url.format(port=server.port)
+    # A socket's path has room for about a hundred characters, and a test's own folder takes more.
+    with TemporaryDirectory() as folder:
+        options = ("--unixsocket", f"{folder}/socket")
+        url = f"unix://{folder}/socket?db=1"
+        if request.param == "password":
+            options = ("--requirepass", "pass word")
+            url = "redis://:pass%20word@127.0.0.1:{port}/1"
+        with running(binaries()["valkey"], *options) as server:
+            yield url.format(port=server.port)
 
 
 @pytest.mark.parametrize("reachable", ["unix", "password"], indirect=True)
