@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..core.codecs import TypedCodec
+from ..core.codecs import DecodeError, TypedCodec
 from ..errors import ResultUnreadableError
 from .views import Headers
 
@@ -89,12 +89,16 @@ def read_whole(call: Call, recorded: Recorded) -> tuple[Head, bytes]:
     """Return what `write_whole` wrote.
 
     Raises:
-        ResultUnreadableError: The record is none of an answer.
+        ResultUnreadableError: The record is none of an answer, or cannot be read here.
     """
     if recorded.codec != CODEC:
         message = f"what is recorded of {call.operation} is no answer to a request"
         raise ResultUnreadableError(message, key=call.key)
-    status, body, *fields = _codec.decode(recorded.body)
+    try:
+        status, body, *fields = _codec.decode(recorded.body)
+    except DecodeError as error:
+        message = f"the recorded answer of {call.operation} cannot be read: {error}"
+        raise ResultUnreadableError(message, key=call.key) from error
     return Head(status, _paired(fields)), body
 
 

@@ -4,15 +4,20 @@ import json
 
 import pytest
 
+from idemkit.errors import ResultUnreadableError
 from idemkit.http.answers import (
+    CODEC,
     Head,
     declared_length,
     ends_event,
     read_head,
+    read_whole,
     write_head,
     write_whole,
 )
 from idemkit.http.views import Headers
+from idemkit.protocol import Kind, Recorded
+from tests.core.worlds import CALL
 from tests.http.asgi_site import EVENTS, Gated, Site
 
 FIELDS = (("a", "1"), ("A", "caf\xe9"))
@@ -30,6 +35,25 @@ def test_head_of_the_first_format_is_readable() -> None:
 def test_answer_of_the_first_format_is_what_is_written() -> None:
     """Likewise for an answer in one piece."""
     assert PINNED_WHOLE == write_whole(Head(200, Headers(FIELDS)), b"\x00body")
+
+
+def recorded(body: bytes, codec: str = CODEC) -> Recorded:
+    """Return an outcome as a store has it."""
+    return Recorded(Kind.VALUE, codec, body, "", 1, 0, 1, 1)
+
+
+def test_recorded_answer_comes_back() -> None:
+    """Head and body are what they were."""
+    head, body = read_whole(CALL, recorded(PINNED_WHOLE))
+    assert (200, FIELDS, b"\x00body") == (head.status, head.headers.pairs, body)
+
+
+@pytest.mark.parametrize("spoiled", [recorded(b"\xff"), recorded(PINNED_WHOLE, "idemkit")])
+def test_record_that_is_no_answer_says_so(spoiled: Recorded) -> None:
+    """A damaged record, a later one or a function's is told to the client, and is no crash."""
+    with pytest.raises(ResultUnreadableError) as told:
+        read_whole(CALL, spoiled)
+    assert CALL.key == told.value.key
 
 
 @pytest.mark.parametrize(
