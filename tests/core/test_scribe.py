@@ -29,6 +29,8 @@ from idemkit.testing.faults import (
 from tests.core.worlds import CALL, Backend, Process, World
 from tests.stand_ins import in_child
 
+MANY = 1000
+"""Attempts; no lease of a millisecond has time for so many."""
 CHARGED = Entry("charge#0", b"five", "plain", b"receipt")
 MAILED = Entry("mail#0", b"text", "plain", b"")
 PACKED = Entry("pack#0", b"box", "plain", b"label")
@@ -86,10 +88,11 @@ def test_store_that_takes_beats_alone_holds_nobody_for_ever(process: Process) ->
     execution = process.execution()
     terms = replace(execution.grant.terms, lease=1)
     execution.regranted(execution.grant._replace(terms=terms), time.monotonic() + 1000)
-    process.store.suffer("step", request_lost, request_lost)
+    process.store.suffer("step", *[request_lost] * MANY)
     with pytest.raises(StoreUnavailableError):
         note(process, execution, CHARGED)
-    assert (True, 2) == (execution.valid(), process.store.sent.count("step"))
+    assert execution.valid()
+    assert process.store.sent.count("step") < MANY
 
 
 def test_other_errors_of_the_store_are_not_tried_again(process: Process) -> None:
