@@ -128,9 +128,6 @@ class Execution:
         self.observed: Observed | None = observed
         self.address: str = call.address
         self.replayed: bool = replayed
-        self.sequence: bool = False
-        self.feed: Feed | None = None
-        self.on_cancel: Callable[[], None] | None = None
         self.thread: int = threading.get_ident()
         self.pid: int = os.getpid()
         self.parent: Execution | None = current_execution()
@@ -149,6 +146,9 @@ class Execution:
         self.excused: bool = False
         self.healed: bool = False
         self.recorded: bool = False
+        self.sequence: bool = False
+        self.feed: Feed | None = None
+        self.on_cancel: Callable[[], None] | None = None
 
     def _plan(self, sent: float) -> None:
         self.ttl: float = 0.0

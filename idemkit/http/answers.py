@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..core.codecs import DecodeError, TypedCodec
 from ..errors import ResultUnreadableError
+from ..sse import MEDIA_TYPE
 from .views import Headers
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Head(NamedTuple):
     def is_events(self) -> bool:
         """Whether the body is a stream of server-sent events, into which more of them fit."""
         headers = self.headers
-        if not headers.get("content-type", "").lower().startswith("text/event-stream"):
+        if not headers.get("content-type", "").lower().startswith(MEDIA_TYPE):
             return False
         return "content-encoding" not in headers and "content-length" not in headers
 

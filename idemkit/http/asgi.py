@@ -13,13 +13,14 @@ from ..core.colour import ASYNC
 from ..core.ending import Ending
 from ..core.execution import Execution
 from ..errors import ClaimLostError, IdempotencyError, StreamInterruptedError
+from ..sse import KEEP_ALIVE
 from .answers import declared_length
 from .door import KEEP_ALIVE_SECONDS, REPLAYED, UNGUARDED, Door, RefusedError
-from .exchange import GUARDED, Exchange
+from .exchange import Exchange
 from .follower import Answer, Follower, GoneError
 from .lifespan import Lifespan
 from .problems import TOO_LARGE, of_error
-from .views import Request
+from .views import GUARDED, Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
@@ -44,7 +45,6 @@ TRUST: Final = 0.05
 """Seconds for which an answer is waited for before anybody looks whether the client is still there;
 most answers need no such look."""
 
-_KEEP_ALIVE: Final = b": keep-alive\n\n"
 _UNGUARDED: Final = UNGUARDED.lower().encode()
 _REPLAYED: Final = (REPLAYED[0].lower().encode(), REPLAYED[1].encode())
 
@@ -347,7 +347,7 @@ class _Visit:
             chunks = await self._come(answer.next(time.monotonic() + patience))
             if chunks is not None:
                 return chunks
-            await self._part(_KEEP_ALIVE)
+            await self._part(KEEP_ALIVE)
 
     async def _start(self, answer: Answer) -> None:
         exchange = self._exchange

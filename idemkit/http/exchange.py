@@ -14,7 +14,7 @@ from ..errors import ClaimLostError
 from ..producers import TaskProducer
 from .answers import Head
 from .transcript import Transcript
-from .views import Headers
+from .views import GUARDED, Headers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -34,9 +34,6 @@ __all__ = ["Exchange"]
 
 BURST: Final = 64
 """Parts after which an application that never waits lets its readers have their turn."""
-
-GUARDED: Final = "idemkit.guarded"
-"""The key of a scope that is guarded already."""
 
 _PAST_US: Final = frozenset(
     {

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Self
 
-__all__ = ["Headers", "Pairs", "Request", "Response"]
+__all__ = ["GUARDED", "Headers", "Pairs", "Request", "Response"]
+
+GUARDED: Final = "idemkit.guarded"
+"""The key of a request's scope or environment that is guarded already."""
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names and values of header fields, in their order, as Latin-1 text."""

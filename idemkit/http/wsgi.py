@@ -16,12 +16,13 @@ from wsgiref.util import FileWrapper
 from ..core.colour import drive
 from ..core.execution import Execution
 from ..errors import IdempotencyError
+from ..sse import KEEP_ALIVE
 from .answers import declared_length
 from .door import KEEP_ALIVE_SECONDS, REPLAYED, UNGUARDED, Door, RefusedError
 from .follower import Answer, Follower
 from .performance import Handout, Performance, in_thread, status_line
 from .problems import INCOMPLETE, TOO_LARGE, of_error
-from .views import Request
+from .views import GUARDED, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,13 +39,8 @@ __all__ = ["IdempotencyMiddleware"]
 WAIT: Final = 10.0
 """Seconds for which a duplicate waits, and holds a thread, where no policy says."""
 
-GUARDED: Final = "idemkit.guarded"
-"""The key of an environment that is guarded already."""
-
 PIECE: Final = 64 * 1024
 """Bytes of a body that are read at once."""
-
-_KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 
 class IdempotencyMiddleware:
@@ -295,7 +291,7 @@ class _Replay:
         try:
             return drive(self._answer.next(time.monotonic() + patience))
         except TimeoutError:
-            return (_KEEP_ALIVE,)
+            return (KEEP_ALIVE,)
 
 
 class _Again(RawIOBase):
