@@ -75,6 +75,10 @@ class Rule(NamedTuple):
     field: bytes
     wait: float
 
+    def named(self, operation: str) -> Rule:
+        """Return the same for an operation of another name."""
+        return self._replace(operation=operation, label=f"{operation}@1:")
+
 
 class Door:
     """A guarded application.

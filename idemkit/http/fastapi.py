@@ -144,4 +144,4 @@ class _RouteDoor(Door):
     def rule(self, method: str, path: str) -> Rule | None:
         """Return how requests of a method are guarded; None leaves them alone."""
         rule = super().rule(method, path)
-        return None if rule is None else rule._replace(operation=f"{method} {self._path}")
+        return None if rule is None else rule.named(f"{method} {self._path}")

@@ -95,6 +95,13 @@ async def test_operation_is_named_after_the_whole_route(shop: Shop) -> None:
     assert ["POST /v1/items/{item}", "POST /v2/items/{item}"] == shop.operations()
 
 
+async def test_key_names_the_route(shop: Shop) -> None:
+    """Whoever reads a key's text in a log sees the operation that events and spans name."""
+    await ask(shop.open(), "POST /v1/items/7", key="a")
+    (event,) = shop.events
+    assert f"{event.operation}@1" == str(event.key).rpartition(":")[0]
+
+
 async def test_place_of_another_route(shop: Shop) -> None:
     """An application that is mounted in an included router gets a request with its place."""
     app = shop.open()
