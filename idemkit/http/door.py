@@ -196,7 +196,7 @@ class Door:
             settings["ttl"] = policy.ttl_seconds
         field = policy.header.lower().encode()
         known = self.idempotency.refined(settings)
-        return Rule(policy, known, operation, f"{operation}@1:", field, wait)
+        return Rule(policy, known, "", "", field, wait).named(operation)
 
 
 def _check(idempotency: Any) -> None:
