@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .around import after, after_async, awaited, before, before_async
 from .core import telemetry
-from .core.call import Call, Outcome, Ran, Replay
+from .core.call import Call, Ran, Replay
 from .core.codecs import codec_for
 from .core.colour import drive, limit
 from .core.ending import concluded, failed, outcome_of, peeked, stand_in, value_of
+from .core.execution import Execution
 from .core.keys import Identifier, prefix
 from .errors import StoreError
 from .options import check_hooks
@@ -20,10 +21,10 @@ from .options import check_hooks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from .core.call import Outcome
     from .core.codecs import Codec
     from .core.ending import Ending
     from .core.engine import Engine
-    from .core.execution import Execution
     from .core.keys import Receiver, Selection
     from .core.policy import Policy
     from .operation import Configuration
@@ -177,12 +178,6 @@ class Guard(ABC):
         return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes, args, kwargs)
 
 
-def _outcome(bound: Bound, came: Replay | Ran) -> Outcome[Any]:
-    if isinstance(came, Ran):
-        return came.outcome()
-    return outcome_of(came.call, came.recorded, came.kind, bound.codec, bound.policy)
-
-
 class SyncGuard(Guard):
     """Guard a function; its callers are threads."""
 
@@ -191,13 +186,12 @@ class SyncGuard(Guard):
     def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        came = known or self._begin(bound, call, args, kwargs)
-        return value_of(came, bound.codec, bound.policy)
+        return value_of(known or self._come(bound, call), bound.codec, bound.policy)
 
     def outcome(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Outcome[Any]:
         """Run or replay, and return the `Outcome`."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        return _outcome(bound, known or self._begin(bound, call, args, kwargs))
+        return outcome_of(known or self._come(bound, call), bound.codec, bound.policy)
 
     def peek(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
@@ -213,23 +207,25 @@ class SyncGuard(Guard):
         call = self.identified(bound, args, kwargs, receiver)
         return drive(bound.engine.forget(call, bound.policy))
 
-    def _begin(self, bound: Bound, call: Call, args: Args, kwargs: Kwargs) -> Replay | Ran:
+    def _come(self, bound: Bound, call: Call) -> Replay | Ran:
+        begun = self.begin(bound, call)
+        return self.execute(bound, begun) if isinstance(begun, Execution) else begun
+
+    def begin(self, bound: Bound, call: Call) -> Replay | Ran | Execution:
+        """Claim a call; where the store fails, the fallback may answer."""
         try:
-            begun = drive(bound.engine.begin(call, bound.policy))
+            return drive(bound.engine.begin(call, bound.policy))
         except StoreError as error:
             if bound.policy.fallback is None:
                 raise
-            return Ran(call, bound.policy.fallback(error, *args, **kwargs), "fallback")
-        if type(begun) is Replay:
-            return begun
-        return self._execute(bound, cast("Execution", begun), args, kwargs)
+            return Ran(call, bound.policy.fallback(error, *call.args, **call.kwargs), "fallback")
 
-    def _execute(
-        self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs
-    ) -> Replay | Ran:
+    def execute(self, bound: Bound, execution: Execution) -> Replay | Ran:
+        """Run the body under a claim, and settle it."""
+        args, kwargs = execution.call.args, execution.call.kwargs
         with execution:
             ending = before(execution, bound.codec, self.guarded.effects)
-            ending = ending or self._run(bound, execution, args, kwargs)
+            ending = ending or self._run(bound, execution)
             conclusion = drive(bound.engine.settle(execution, ending))
             try:
                 return concluded(execution, ending, conclusion)
@@ -241,9 +237,9 @@ class SyncGuard(Guard):
             finally:
                 del ending  # its error holds this frame, which must not hold it
 
-    def _run(self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
+    def _run(self, bound: Bound, execution: Execution) -> Ending:
         try:
-            value = self.guarded.function(*args, **kwargs)
+            value = self.guarded.function(*execution.call.args, **execution.call.kwargs)
         except BaseException as error:  # noqa: BLE001 - raised again once it is settled
             return failed(execution, error)
         return after(execution, bound.codec, self.guarded.effects, value)
@@ -257,15 +253,14 @@ class AsyncGuard(Guard):
     async def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        came = known or await self._begin(bound, call, args, kwargs)
-        return value_of(came, bound.codec, bound.policy)
+        return value_of(known or await self._come(bound, call), bound.codec, bound.policy)
 
     async def outcome(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
     ) -> Outcome[Any]:
         """Run or replay, and return the `Outcome`."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        return _outcome(bound, known or await self._begin(bound, call, args, kwargs))
+        return outcome_of(known or await self._come(bound, call), bound.codec, bound.policy)
 
     async def peek(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
@@ -281,24 +276,26 @@ class AsyncGuard(Guard):
         call = self.identified(bound, args, kwargs, receiver)
         return await bound.engine.forget(call, bound.policy)
 
-    async def _begin(self, bound: Bound, call: Call, args: Args, kwargs: Kwargs) -> Replay | Ran:
+    async def _come(self, bound: Bound, call: Call) -> Replay | Ran:
+        begun = await self.begin(bound, call)
+        return await self.execute(bound, begun) if isinstance(begun, Execution) else begun
+
+    async def begin(self, bound: Bound, call: Call) -> Replay | Ran | Execution:
+        """Claim a call; where the store fails, the fallback may answer."""
         try:
-            begun = await bound.engine.begin(call, bound.policy)
+            return await bound.engine.begin(call, bound.policy)
         except StoreError as error:
             if bound.policy.fallback is None:
                 raise
-            value = await awaited(bound.policy.fallback(error, *args, **kwargs))
+            value = await awaited(bound.policy.fallback(error, *call.args, **call.kwargs))
             return Ran(call, value, "fallback")
-        if type(begun) is Replay:
-            return begun
-        return await self._execute(bound, cast("Execution", begun), args, kwargs)
 
-    async def _execute(
-        self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs
-    ) -> Replay | Ran:
+    async def execute(self, bound: Bound, execution: Execution) -> Replay | Ran:
+        """Run the body under a claim, and settle it."""
+        args, kwargs = execution.call.args, execution.call.kwargs
         with execution:
             ending = await before_async(execution, bound.codec, self.guarded.effects)
-            ending = ending or await self._run(bound, execution, args, kwargs)
+            ending = ending or await self._run(bound, execution)
             conclusion = await bound.engine.settle(execution, ending)
             try:
                 return concluded(execution, ending, conclusion)
@@ -311,9 +308,9 @@ class AsyncGuard(Guard):
             finally:
                 del ending  # likewise
 
-    async def _run(self, bound: Bound, execution: Execution, args: Args, kwargs: Kwargs) -> Ending:
+    async def _run(self, bound: Bound, execution: Execution) -> Ending:
         try:
-            body = self.guarded.function(*args, **kwargs)
+            body = self.guarded.function(*execution.call.args, **execution.call.kwargs)
             value = await limit(body, execution.policy.max_seconds)
         except GeneratorExit:
             # Nobody will resume this coroutine, so nothing more may be awaited in it: the claim

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .core.feeds import Feed
     from .core.recording import Recorder
 
-__all__ = ["Producer", "TaskProducer", "cancel", "producer_of", "under_way", "wind_up"]
+__all__ = ["Producer", "TaskProducer", "cancel", "part_with", "producer_of", "under_way", "wind_up"]
 
 PATIENCE: Final = 10.0
 """Seconds for which `close` lets a generator go on that nobody reads, if it has no `max_run`."""
@@ -226,13 +226,19 @@ def cancel(engines: Collection[Engine], address: str) -> None:
 
 
 async def wind_up(engines: Collection[Engine], frame: Frame) -> None:
-    """Wait until those who are waited for have come to their end; then ask them to stop."""
+    """Part with the producers of these engines."""
     ours = [producer for producer in list(under_way.values()) if producer.engine in engines]
+    await part_with(ours, frame)
+
+
+async def part_with(producers: Collection[Producer], frame: Frame) -> None:
+    """Wait until those who are waited for have come to their end; then ask them to stop."""
     now = time.monotonic()
     limits = [
-        now + PATIENCE if producer.until == float("inf") else producer.until for producer in ours
+        now + PATIENCE if producer.until == float("inf") else producer.until
+        for producer in producers
     ]
-    await _wind_up(zip(ours, limits, strict=True), frame)
+    await _wind_up(zip(producers, limits, strict=True), frame)
 
 
 async def _wind_up(limits: Iterable[tuple[Producer, float]], frame: Frame) -> None:

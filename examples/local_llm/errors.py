@@ -1,4 +1,4 @@
-"""What the server answers when it cannot answer: an HTTP status and an OpenAI error object."""
+"""What the server answers when it cannot answer: an HTTP status and a reason."""
 
 from collections.abc import Mapping
 
@@ -34,9 +34,3 @@ class ApiError(Exception):
         self.param = param
         self.code = code
         self.headers = headers or {}
-
-    def body(self) -> Json:
-        """Return the error object that OpenAI's clients read."""
-        kind = "invalid_request_error" if self.status < 500 else "server_error"  # noqa: PLR2004
-        error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
-        return {"error": error}

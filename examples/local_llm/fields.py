@@ -1,6 +1,8 @@
 """A reader of JSON objects that takes each member with a type and a range, or refuses."""
 
-from typing import NoReturn, cast
+import json
+from collections.abc import Collection, Iterator
+from typing import NoReturn, Self, cast
 
 from .errors import ApiError
 
@@ -35,6 +37,9 @@ class Fields:
         self._members: dict[str, object] = members
         self._path = path
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
     def path(self, name: str) -> str:
         """Return where a member stands in the request body."""
         return f"{self._path}.{name}" if self._path else name
@@ -50,11 +55,17 @@ class Fields:
         """Return a member as it is, or None."""
         return self._members.get(name)
 
-    def boolean(self, name: str) -> bool:
-        """Return a boolean, by default False."""
+    def json(self, *but: str) -> str:
+        """Return the object as JSON, without some members."""
+        return json.dumps({name: self._members[name] for name in self if name not in but})
+
+    def boolean(self, name: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002 - a value
+        """Return a boolean."""
         value = self.get(name)
-        if value is None or isinstance(value, bool):
-            return bool(value)
+        if value is None:
+            return default
+        if isinstance(value, bool):
+            return value
         raise self.mistyped(name, expected="a boolean")
 
     def number(self, name: str, default: float, *, low: float, high: float) -> float:
@@ -75,12 +86,31 @@ class Fields:
             raise self.mistyped(name, expected="an integer")
         return int(self._bounded(name, value, low=low, high=high))
 
-    def text(self, name: str) -> str:
-        """Return a string that must be there."""
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a string, which must be there if it has no default."""
         value = self.get(name)
+        if value is None and default is not None:
+            return default
         if isinstance(value, str):
             return value
         raise self.mistyped(name, expected="a string")
+
+    def one_of(self, name: str, allowed: Collection[str], default: str | None = None) -> str:
+        """Return a string that is one of a few."""
+        value = self.text(name, default)
+        if value not in allowed:
+            self.refuse(name, f"must be one of {', '.join(sorted(allowed))}")
+        return value
+
+    def members(self, name: str) -> Self:
+        """Return the members of an object, by default none."""
+        value = self.get(name)
+        return type(self)({} if value is None else value, path=self.path(name))
+
+    def objects(self, name: str) -> list[Self]:
+        """Return the objects of an array that must be there and hold something."""
+        items = enumerate(self.items(name))
+        return [type(self)(item, path=f"{self.path(name)}[{at}]") for at, item in items]
 
     def items(self, name: str) -> list[object]:
         """Return the members of an array that must be there and hold something."""

@@ -32,9 +32,14 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of an answer: the model or a stop sequence ended it, or the limit did."""
+    """The end of an answer: the model or a stop sequence ended it, or the limit did.
+
+    Args:
+        stop: the stop sequence that did.
+    """
 
     reason: Literal["stop", "length"]
+    stop: str | None = None
 
 
 Event: TypeAlias = Sampled | Finish
@@ -106,10 +111,11 @@ def until_stop(events: Iterable[Event], *, stops: Sequence[str]) -> Iterator[Eve
             return
         held.append(event)
         text = "".join(sampled.text for sampled in held)
-        found = [at for stop in stops if (at := text.find(stop)) >= 0]
+        found = [(at, stop) for stop in stops if (at := text.find(stop)) >= 0]
         if found:
-            yield from _clip(held, length=min(found))
-            yield Finish("stop")
+            at, stop = min(found)
+            yield from _clip(held, length=at)
+            yield Finish("stop", stop)
             return
         safe = len(text) - _begun(text, stops=stops)
         while held and len(held[0].text) <= safe:

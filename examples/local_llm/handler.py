@@ -1,104 +1,26 @@
-"""The HTTP side: one connection of an OpenAI client, kept alive over many requests."""
+"""The HTTP side: one connection of a client, kept alive over many requests."""
 
-import json
 import logging
 import re
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import TypeAlias
 
-from .chat import parse_chat
-from .errors import ApiError, Json
-from .inference import Inference, Pace
-from .meter import Meter
-from .model import MODEL_NAME, LanguageModel
+from .dialects import OPENAI
+from .errors import ApiError
+from .replies import LAST, Content, HangUp, Stream
+from .service import Exchange, Service
 
-__all__ = ["Handler", "Service"]
+__all__ = ["Handler"]
 
-_LARGEST_BODY = 1 << 20
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PIECE = 1 << 16
 # A client that is refused while it still sends would see a reset instead of the reason.
 _LARGEST_DISCARD = 16 << 20
 
 _logger = logging.getLogger(__name__)
-
-_EVENT_STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-
-Reply: TypeAlias = Json | Iterator[Json]
-
-
-class Service:
-    """What the server offers, whatever the connection.
-
-    Args:
-        model: the model that answers.
-        tokens_per_second: the simulated speed of each answer; 0 is full speed.
-    """
-
-    def __init__(self, model: LanguageModel, *, tokens_per_second: float) -> None:
-        """Start with a meter at zero."""
-        self._model = model
-        self.meter = Meter()
-        self.pace = Pace(tokens_per_second)
-        self._routes = {
-            "/v1/chat/completions": ("POST", self._chat),
-            "/v1/models": ("GET", self._models),
-            "/health": ("GET", self._health),
-            "/stats": ("GET", self._stats),
-        }
-
-    def answer(self, method: str, *, path: str, body: bytes) -> Reply:
-        """Return the reply to a request, or an iterator over the events of a streamed one.
-
-        Raises:
-            ApiError: the request is refused.
-        """
-        if path not in self._routes:
-            message = f"Unknown request URL: {method} {path}"
-            raise ApiError(message, status=HTTPStatus.NOT_FOUND, code="unknown_url")
-        allowed, endpoint = self._routes[path]
-        if method != allowed:
-            message = f"Not allowed to {method} on {path}: use {allowed}."
-            status = HTTPStatus.METHOD_NOT_ALLOWED
-            allow = {"Allow": allowed}
-            raise ApiError(message, status=status, code="method_not_allowed", headers=allow)
-        try:
-            return endpoint(body)
-        except ApiError:
-            raise
-        except Exception as defect:
-            _logger.exception("a request failed")
-            raise ApiError("The server had an error.", status=500) from defect
-
-    def _chat(self, body: bytes) -> Reply:
-        request = parse_chat(_parse_json(body))
-        run = Inference(request, model=self._model, meter=self.meter, pace=self.pace)
-        return run.chunks() if request.stream else run.reply()
-
-    def _models(self, _: bytes) -> Json:
-        card = {"id": MODEL_NAME, "object": "model", "created": 0, "owned_by": "python"}
-        return {"object": "list", "data": [card]}
-
-    def _health(self, _: bytes) -> Json:
-        return {"status": "ok"}
-
-    def _stats(self, _: bytes) -> Json:
-        stats = self.meter.stats()
-        return {**asdict(stats), "total_tokens": stats.total_tokens}
-
-
-def _parse_json(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        message = f"We could not parse the JSON body of your request: {error}"
-        raise ApiError(message, code="invalid_json") from error
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -133,16 +55,22 @@ class Handler(BaseHTTPRequestHandler):
         # What has no version is taken for HTTP/0.9, whose replies have no status.
         self.request_version = self.protocol_version
         reason = message or explain or HTTPStatus(code).phrase
-        self._send_json(code, ApiError(reason, status=code, code="invalid_http").body())
+        error = ApiError(reason, status=code, code="invalid_http")
+        self._send_content(OPENAI.refusal(error))
 
     def _dispatch(self) -> None:
         try:
-            path = self.path.partition("?")[0]
-            reply = self._service.answer(self.command, path=path, body=self._body())
+            body = self._body()
         except ApiError as error:
-            self._send_json(error.status, error.body(), **error.headers)
-        else:
-            self._send(reply)
+            self._send_content(self._service.refuse(self.path, error))
+            return
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        exchange = self._service.answer(self.command, self.path, headers=headers, body=body)
+        try:
+            self._send(exchange)
+        except ConnectionError:
+            self._service.journal.end(exchange.id, "left")
+            raise
 
     # The base class looks its methods up by these names.
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _dispatch  # noqa: N815
@@ -157,10 +85,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             message = "Content-Length must be a number of bytes."
             raise ApiError(message, code="invalid_http")
-        size = int(length)
-        if size > _LARGEST_BODY:
+        size, largest = int(length), self._service.largest(self.path)
+        if size > largest:
             self._discard(size)
-            message = f"The request body is larger than {_LARGEST_BODY} bytes."
+            message = f"The request body is larger than {largest} bytes."
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             raise ApiError(message, status=status, code="request_too_large")
         return self.rfile.read(size)
@@ -173,33 +101,67 @@ class Handler(BaseHTTPRequestHandler):
             if left <= 0:
                 break
 
-    def _send(self, reply: Reply) -> None:
-        if isinstance(reply, dict):
-            self._send_json(HTTPStatus.OK, reply)
+    def _send(self, exchange: Exchange) -> None:
+        names = {exchange.dialect.request_id: exchange.id} if exchange.id else {}
+        if exchange.id:
+            names["x-request-id"] = exchange.id
+        match exchange.reply:
+            case Content() as reply:
+                self._service.journal.note(exchange.id, status=reply.status)
+                self._finish(exchange, whole=reply.announced is None)
+                self._send_content(reply, names)
+            case Stream() as reply:
+                self._service.journal.note(exchange.id, status=HTTPStatus.OK)
+                self._send_stream(reply, exchange, names)
+            case HangUp():
+                self.close_connection = True
+                self._finish(exchange, whole=False)
+
+    def _finish(self, exchange: Exchange, *, whole: bool) -> None:
+        # Before the last byte, so that who has read that byte also reads this.
+        journal = self._service.journal
+        if self._deserted():
+            journal.end(exchange.id, "left")
         else:
-            self._send_events(reply)
+            journal.end(exchange.id, "answered" if whole else "cut")
 
-    def _send_json(self, status: int, reply: Json, **headers: str) -> None:
-        body = json.dumps(reply).encode()
-        framing = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        self._send_head(status, {**framing, **headers})
+    def _deserted(self) -> bool:
+        # A server that stops has shut this direction itself.
+        if self._service.engine.pace.lifted:
+            return False
+        self.connection.settimeout(0)
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        finally:
+            self.connection.settimeout(self.timeout)
+
+    def _send_content(self, reply: Content, names: dict[str, str] | None = None) -> None:
+        announced = len(reply.body) if reply.announced is None else reply.announced
+        framing = {"Content-Type": reply.media_type, "Content-Length": str(announced)}
+        if announced > len(reply.body):
+            self.close_connection = True
+        self._send_head(reply.status, {**framing, **reply.headers, **(names or {})})
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(reply.body)
 
-    def _send_events(self, events: Iterator[Json]) -> None:
+    def _send_stream(self, reply: Stream, exchange: Exchange, names: dict[str, str]) -> None:
         # HTTP/1.0 has no chunks: there the end of the connection is the end of the body.
         chunked = self.request_version != "HTTP/1.0"
+        if not reply.clean:
+            self.close_connection = True
+        kind = {"Content-Type": reply.media_type, "Cache-Control": "no-cache"}
         framing = {"Transfer-Encoding": "chunked"} if chunked else {}
-        self._send_head(HTTPStatus.OK, {**_EVENT_STREAM, **framing})
-        for event in events:
-            self._send_event(json.dumps(event), chunked=chunked)
-        self._send_event("[DONE]", chunked=chunked)
-        if chunked:
+        self._send_head(HTTPStatus.OK, {**kind, **framing, **names})
+        for frame in reply.frames:
+            if frame == LAST:
+                self._finish(exchange, whole=reply.whole)
+            else:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(frame), frame) if chunked else frame)
+        self._finish(exchange, whole=reply.whole)
+        if chunked and reply.clean:
             self.wfile.write(b"0\r\n\r\n")
-
-    def _send_event(self, text: str, *, chunked: bool) -> None:
-        event = f"data: {text}\n\n".encode()
-        self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event) if chunked else event)
 
     def _send_head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

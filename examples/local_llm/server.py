@@ -9,9 +9,13 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Self
 
-from .handler import Handler, Service
+from .engine import Engine
+from .faults import Fault
+from .handler import Handler
+from .journal import Logged
 from .meter import Stats
 from .model import LanguageModel, stdlib_model
+from .service import Service
 
 __all__ = ["LocalLLM"]
 
@@ -41,7 +45,8 @@ class LocalLLM:
         model: LanguageModel | None = None,
     ) -> None:
         """Bind the port, and build the model if there is none yet."""
-        self._service = Service(model or stdlib_model(), tokens_per_second=tokens_per_second)
+        self._engine = Engine(model or stdlib_model(), tokens_per_second=tokens_per_second)
+        self._service = Service(self._engine)
         self._server = _Server((_HOST, port), self._service)
         self._thread = Thread(
             target=self._server.serve_forever, args=(_STOP_CHECK,), name="local-llm", daemon=True
@@ -59,7 +64,16 @@ class LocalLLM:
 
     def stats(self) -> Stats:
         """Return what was really computed since the start."""
-        return self._service.meter.stats()
+        return self._engine.meter.stats()
+
+    @property
+    def requests(self) -> tuple[Logged, ...]:
+        """Return the latest requests to endpoints, oldest first."""
+        return self._service.journal.entries()
+
+    def script(self, *faults: Fault) -> None:
+        """Make the next requests fail: each failure meets the first request it is meant for."""
+        self._service.script.add(*faults)
 
     def __enter__(self) -> Self:
         """Start to answer."""
@@ -73,7 +87,7 @@ class LocalLLM:
         traceback: TracebackType | None,
     ) -> None:
         """Finish what has begun, then stop."""
-        self._service.pace.lift()
+        self._engine.pace.lift()
         self._server.shutdown()
         self._thread.join()
         self._server.hang_up()

@@ -240,11 +240,11 @@ def _unreadable(call: Call, why: str) -> ResultUnreadableError:
     return ResultUnreadableError(message, key=call.key)
 
 
-def outcome_of(
-    call: Call, recorded: Recorded, kind: OutcomeKind, codec: Codec, policy: Policy
-) -> Outcome[Any]:
-    """Return a recorded outcome to somebody whose body did not run."""
-    return found(call, recorded, kind, opened(call, recorded, codec, policy))
+def outcome_of(came: Ran | Replay, codec: Codec, policy: Policy) -> Outcome[Any]:
+    """Return the outcome of a call, or raise its recorded error."""
+    if isinstance(came, Ran):
+        return came.outcome()
+    return found(*came, opened(came.call, came.recorded, codec, policy))
 
 
 def found(
@@ -273,9 +273,8 @@ def concluded(execution: Execution, ending: Ending, conclusion: Conclusion) -> R
     if conclusion.winner is not None:
         execution.outcome = "joined"
         return Replay(execution.call, conclusion.winner, "joined")
+    kept = execution.recorded = conclusion.recorded and _kept(ending.result)
     if ending.error is None:
-        kept = conclusion.recorded and _kept(ending.result)
-        execution.recorded = kept
         return _ran(execution, ending.value, execution.kind, execution.ttl if kept else None)
     if ending.replaceable and execution.stale is not None:
         execution.outcome = "fallback"
@@ -303,7 +302,7 @@ def peeked(
     if recorded is None:
         return None
     if recorded.kind is not Kind.ERROR:
-        return outcome_of(call, recorded, "replayed", codec, policy)
+        return outcome_of(Replay(call, recorded, "replayed"), codec, policy)
     error = _recorded_error(call, recorded, policy)
     return found(call, recorded, "failed", None, error)
 

@@ -25,6 +25,7 @@ from .call import Replay, new_token
 from .doorbell import Patience, Turn, claim, take_turn
 from .execution import Execution, refuse_reentry
 from .feeds import Feed
+from .finding import look_up, tell_replayed
 from .reading import Reader
 from .recording import Recorder
 from .refusals import in_progress, refusal
@@ -33,7 +34,7 @@ from .result import granted
 from .settling import Settler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from ..protocol import Entry, Recorded
     from ..stores.base import Store
@@ -105,6 +106,16 @@ class Engine:
         recorded = self._wiring.store.recall(call.address, call.fingerprint)
         return None if recorded is None else Replay(call, recorded, "replayed")
 
+    async def look_up(self, calls: Sequence[Call]) -> Sequence[Replay | None]:
+        """Return what is recorded of each call, or of the first of them, changing nothing.
+
+        None says nothing: `begin` does.
+
+        Raises:
+            StoreError: The store does not answer, or not for all of them.
+        """
+        return await look_up(self._wiring, calls)
+
     async def begin(self, call: Call, policy: Policy) -> Begun:
         """Claim `call`, waiting for a running duplicate as long as `policy` says.
 
@@ -125,7 +136,7 @@ class Engine:
             return await self._board(visit)
         begun = await self._observed(visit, visit.started, self._board(visit))
         if isinstance(begun, Replay):
-            self._tell_replayed(visit.started, begun, visit.waited)
+            tell_replayed(self._wiring, visit.started, begun, visit.waited)
         return begun
 
     async def attach(self, call: Call, policy: Policy) -> Begun | Running:
@@ -374,16 +385,6 @@ class Engine:
     async def forget(self, call: Call, policy: Policy) -> bool:
         """Free the key of `call`; say whether there was anything to forget."""
         return await self._wiring.store.forget(call.address, 2 * policy.terms.lease)
-
-    def _tell_replayed(self, started: telemetry.Started, replay: Replay, waited: float) -> None:
-        telemetry.replayed(
-            self._wiring.subject(replay.call),
-            started,
-            outcome=replay.kind,
-            origin=replay.recorded.origin,
-            attempt=replay.recorded.attempt,
-            waited=waited,
-        )
 
     def _refuse_deadlock(self, call: Call, thread: int | None) -> None:
         """Refuse to block the very thread on which the running duplicate must come to its end."""

@@ -67,6 +67,7 @@ class Execution:
     """
 
     __slots__ = (
+        "__weakref__",
         "_alive",
         "_entries",
         "_journal",

@@ -8,11 +8,10 @@ of the fingerprint, so that no two ways can meet.
 from __future__ import annotations
 
 import re
-from json import JSONDecoder
-from typing import Any, Final, NoReturn
+from typing import Final
 from urllib.parse import parse_qsl
 
-from ..core.keys import canonical, digest
+from ..core.keys import canonical, digest, strict_decoder
 
 __all__ = ["MOST_FIELDS", "fingerprint"]
 
@@ -54,25 +53,9 @@ def _read(media_type: str, content_type: str, body: bytes) -> tuple[str, bytes]:
     return "bytes", body
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name comes twice")
-    return members
-
-
-def _constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and the infinities are no JSON
-
-
 # Numbers stand for themselves, by their digits: no precision is lost, none is made up, and bytes
 # cannot be taken for anything else that JSON knows.
-_decode_json: Final = JSONDecoder(
-    object_pairs_hook=_object,
-    parse_constant=_constant,
-    parse_float=str.encode,
-    parse_int=str.encode,
-).decode
+_decode_json: Final = strict_decoder(integer=str.encode, fraction=str.encode)
 
 
 def _form(body: bytes) -> dict[str, list[str]]:

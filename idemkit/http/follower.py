@@ -5,7 +5,9 @@ Colour-blind: a door awaits it, or drives it on the client's own thread.
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..core import telemetry
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from ..core.reading import Reader
     from ..protocol import Recorded, Running
 
-__all__ = ["Answer", "Case", "Follower", "GoneError"]
+__all__ = ["Answer", "Case", "Follower", "GoneError", "in_thread"]
 
 FOR_EVER: Final = float("inf")
 
@@ -47,6 +49,15 @@ class Case(NamedTuple):
 
 class GoneError(Exception):
     """The client has gone, and nobody is left who wants an answer."""
+
+
+def in_thread(close: Callable[[], object]) -> None:
+    """Close what was collected unclosed.
+
+    Not at once: a collection may interrupt whoever holds the locks that closing takes.
+    """
+    with suppress(RuntimeError):  # the interpreter is going down
+        threading.Thread(target=close, name="idemkit-close", daemon=True).start()
 
 
 class _WholeError(Exception):
@@ -128,9 +139,12 @@ class Follower:
         engine: Claims.
         case: What is asked for.
         wait: Seconds for which it waits for an answer to begin.
+        takes_over: Whether it makes an answer itself when the one it waits for fails.
     """
 
-    def __init__(self, engine: Engine, case: Case, wait: float) -> None:
+    def __init__(
+        self, engine: Engine, case: Case, wait: float, *, takes_over: bool = True
+    ) -> None:
         self.key: str = case.call.key
         """The text of the call's key."""
         self.left: bool = False
@@ -138,6 +152,7 @@ class Follower:
         self._engine = engine
         self._call, self._policy = case
         self._until = time.monotonic() + wait
+        self._takes_over = takes_over
         self._failed = False
         self._reader: Reader | None = None
         self._told: telemetry.Reading | None = None
@@ -156,7 +171,8 @@ class Follower:
         Raises:
             GoneError: The client has gone.
             InProgressError: It is being made, and patience is over, or the policy is to reject.
-            StreamInterruptedError: Another attempt failed, and patience is over.
+            StreamInterruptedError: Another attempt failed, and patience is over, or it is not to
+                take over.
             IdempotencyError: Everything else for which a claim is refused.
         """
         while True:
@@ -172,6 +188,8 @@ class Follower:
                 answer = await self._join(begun)
             if answer is not None:
                 return answer
+            if not self._takes_over:
+                raise self._disappointed()
 
     def recall(self) -> Answer | None:
         """Return the answer if this process knows it without asking the store."""
@@ -264,9 +282,10 @@ class Follower:
             self._told = telemetry.Reading(self._engine.subject(self._call), kind)
 
     def _tired(self) -> Exception:
-        if not self._failed:
-            return in_progress(self._call)
-        message = f"an attempt of {self._call.operation} failed, and another is at it; call again"
+        return self._disappointed() if self._failed else in_progress(self._call)
+
+    def _disappointed(self) -> StreamInterruptedError:
+        message = f"an attempt of {self._call.operation} failed that this one waited for; call again"
         return StreamInterruptedError(message, key=self._call.key)
 
     def _not_kept(self, recorded: Recorded) -> ResultUnavailableError:

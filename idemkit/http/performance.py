@@ -10,7 +10,6 @@ import logging
 import sys
 import threading
 import time
-from contextlib import suppress
 from contextvars import copy_context
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +24,7 @@ from ..errors import (
 )
 from ..producers import Producer
 from .answers import Head
+from .follower import in_thread
 from .transcript import Transcript
 from .views import Headers
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     StartResponse = Callable[..., Callable[[bytes], object]]
     App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-__all__ = ["Handout", "Performance", "in_thread", "status_line"]
+__all__ = ["Handout", "Performance", "status_line"]
 
 logger: Final = logging.getLogger("idemkit")
 
@@ -54,15 +54,6 @@ def status_line(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return f"{status} Unknown"
-
-
-def in_thread(close: Callable[[], object]) -> None:
-    """Close what was collected unclosed.
-
-    Not at once: a collection may interrupt whoever holds the locks that closing takes.
-    """
-    with suppress(RuntimeError):  # the interpreter is going down
-        threading.Thread(target=close, name="idemkit-close", daemon=True).start()
 
 
 class Performance(Producer):

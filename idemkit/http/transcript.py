@@ -34,9 +34,12 @@ class Transcript:
     Args:
         producer: Who runs the application.
         policy: Which answers are kept.
+        verbatim: Whether signs of life between events are taken down too.
     """
 
-    def __init__(self, producer: Producer, policy: HTTPPolicy) -> None:
+    def __init__(
+        self, producer: Producer, policy: HTTPPolicy, *, verbatim: bool = False
+    ) -> None:
         self.head: Head | None = None
         """As the application sent it."""
         self.whole: bytes | None = None
@@ -52,6 +55,7 @@ class Transcript:
         self._execution = producer.execution
         self._recorder = producer.recorder
         self._policy = policy
+        self._verbatim = verbatim
         self._kept = False
         self._declared: int | None = None
         self._size = 0
@@ -66,6 +70,11 @@ class Transcript:
         # Of an answer without a body, the length is that of another.
         self._declared = None if head.status in _BODILESS or self._is_head() else head.declared
         self.head = Head(head.status, head.headers, self._kept)
+
+    def disown(self) -> None:
+        """Keep it for nobody but those who read it already, whatever the policy says."""
+        self._kept = False
+        self._recorder.give_up(Kind.INCOMPLETE)
 
     async def take(self, chunk: bytes, *, last: bool) -> None:
         """Take down a part of the body; return when the producer may go on.
@@ -174,7 +183,7 @@ class Transcript:
 
     def _begin(self, head: Head) -> None:
         self._execution.sequence = self._kept
-        self._is_events = head.is_events
+        self._is_events = head.is_events and not self._verbatim
         if not self._kept:
             self._recorder.give_up(Kind.INCOMPLETE)
         self._recorder.put(write_head(self._for_others(head)))

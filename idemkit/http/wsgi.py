@@ -19,8 +19,8 @@ from ..errors import IdempotencyError
 from ..sse import KEEP_ALIVE
 from .answers import declared_length
 from .door import KEEP_ALIVE_SECONDS, REPLAYED, UNGUARDED, Door, RefusedError
-from .follower import Answer, Follower
-from .performance import Handout, Performance, in_thread, status_line
+from .follower import Answer, Follower, in_thread
+from .performance import Handout, Performance, status_line
 from .problems import INCOMPLETE, TOO_LARGE, of_error
 from .views import GUARDED, Request
 

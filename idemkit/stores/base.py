@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Claim,
         Completion,
         Decision,
+        Done,
         Page,
         Read,
         Record,
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
         Step,
     )
 
-__all__ = ["Caller", "Colour", "Store"]
+__all__ = ["LOOK_UP_BYTES", "Caller", "Colour", "Store"]
 
 Caller = Literal["sync", "async"]
 Colour = Literal["sync", "async", "any"]
+
+LOOK_UP_BYTES: Final = 4 * 1024 * 1024
+"""Of outcomes, from which on a look-up need not answer for more."""
 
 
 class Store(Protocol):
@@ -97,6 +101,18 @@ class Store(Protocol):
         A claim must be refused (`StoreFullError`) rather than evict a record that is running.
         """
         ...
+
+    async def look_up(self, asked: Sequence[tuple[str, bytes]], /) -> Sequence[Done | None]:
+        """Return, for each address and fingerprint, what a claim would answer `Done` with, or None.
+
+        It changes nothing, and asks for all in one round trip where there is a network. None says
+        nothing: whoever asked goes on to claim, and hears there what is wrong with a record, too.
+        The answers may end early, but not before the first, once the outcomes fill
+        `LOOK_UP_BYTES`: they are held in memory.
+
+        By default nothing is found, and every call asks for itself.
+        """
+        return [None] * len(asked)
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Apply `protocol.complete`, then ring the address's doorbell.

@@ -11,7 +11,7 @@ from cachetools import Cache, TLRUCache
 
 from .. import protocol
 from ..errors import StoreFullError
-from ..protocol import Kind, Record, Situation, State, classify
+from ..protocol import Done, Kind, Record, Situation, State, classify
 from .base import Colour, Store
 from .rings import Rings
 
@@ -166,6 +166,12 @@ class MemoryStore(Store):
                 self._admit(address)
                 self._put(address, after)
         return decision
+
+    async def look_up(self, asked: Sequence[tuple[str, bytes]], /) -> Sequence[Done | None]:
+        """Recall each: what is found takes no more memory than it has."""
+        found = [self.recall(address, fingerprint) for address, fingerprint in asked]
+        now = self._clock()
+        return [recorded and Done(recorded, recorded.expires_at - now) for recorded in found]
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Apply `protocol.complete`; what exceeds the whole budget is kept as oversized."""

@@ -53,6 +53,16 @@ class _Near:
             except KeyError:  # not `get`: it looks twice, and time may run out in between
                 return None
 
+    def done(self, address: str, fingerprint: bytes) -> Done | None:
+        kept = self.find(address)
+        if kept is None or kept[0] != fingerprint:
+            return None
+        return Done(kept[1], round((kept[2] - self.clock()) * 1000))
+
+    def keep(self, address: str, fingerprint: bytes, done: Done, sent: float) -> None:
+        with self.lock:
+            self.outcomes[address] = (fingerprint, done.recorded, sent + done.left / 1000)
+
 
 class NearStore(Store):
     """Recall finished calls from this process's memory, and ask the far store for all else.
@@ -104,10 +114,20 @@ class NearStore(Store):
         sent = self._near.clock()
         decision = await self._far.claim(address, command)
         if isinstance(decision, Done):
-            until = sent + decision.left / 1000
-            with self._near.lock:
-                self._near.outcomes[address] = (command.fingerprint, decision.recorded, until)
+            self._near.keep(address, command.fingerprint, decision, sent)
         return decision
+
+    async def look_up(self, asked: Sequence[tuple[str, bytes]], /) -> Sequence[Done | None]:
+        """Ask the far store for what is not here, and keep what is finished."""
+        sent = self._near.clock()
+        found = [self._near.done(address, fingerprint) for address, fingerprint in asked]
+        missing = [place for place, done in enumerate(found) if done is None]
+        answers = await self._far.look_up([asked[place] for place in missing]) if missing else ()
+        for place, done in zip(missing, answers, strict=False):
+            found[place] = done
+            if done is not None:
+                self._near.keep(*asked[place], done, sent)
+        return found[: missing[len(answers)]] if len(answers) < len(missing) else found
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Pass on; the first replay fetches what was really recorded."""

@@ -246,7 +246,7 @@ def test_unreadable_record_says_how_to_go_on(recorded: Recorded, why: str) -> No
 
 def test_outcome_of_a_replay_is_dated_by_the_store() -> None:
     """An outcome says when it was recorded, until when it is good, and where it came from."""
-    outcome = outcome_of(CALL, RECORDED, "replayed", CODEC, Policy())
+    outcome = outcome_of(Replay(CALL, RECORDED, "replayed"), CODEC, Policy())
     assert (MOMENT / 1000, timedelta(minutes=1), "00-ab-cd-01", 3) == (
         outcome.created_at.timestamp(),
         outcome.expires_at and outcome.expires_at - outcome.created_at,
@@ -258,14 +258,14 @@ def test_outcome_of_a_replay_is_dated_by_the_store() -> None:
 def test_outcome_that_nobody_kept_says_so() -> None:
     """A local duplicate of a call whose completion was lost is not told that it is recorded."""
     recorded = RECORDED._replace(expires_at=0, gone_at=0)
-    outcome = outcome_of(CALL, recorded, "joined", CODEC, Policy())
+    outcome = outcome_of(Replay(CALL, recorded, "joined"), CODEC, Policy())
     assert (False, None) == (outcome.recorded, outcome.expires_at)
 
 
 def test_outcome_without_a_span_has_no_origin() -> None:
     """Nobody listened, so there is nothing to link to."""
     recorded = RECORDED._replace(origin="")
-    assert outcome_of(CALL, recorded, "replayed", CODEC, Policy()).origin is None
+    assert outcome_of(Replay(CALL, recorded, "replayed"), CODEC, Policy()).origin is None
 
 
 # --------------------------------------------------------------------------- peeking

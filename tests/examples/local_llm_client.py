@@ -81,3 +81,12 @@ def raw(llm: LocalLLM, request: bytes) -> bytes:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def sse_events(body: bytes) -> list[tuple[str, Any]]:
+    """Return the names and the parsed data of the events of a stream."""
+    events: list[tuple[str, Any]] = []
+    for event in body.decode().split("\n\n")[:-1]:
+        name, _, data = event.removeprefix("event: ").partition("\ndata: ")
+        events.append((name, json.loads(data)))
+    return events

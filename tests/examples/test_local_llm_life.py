@@ -45,6 +45,7 @@ def test_meter_counts_what_was_computed() -> None:
         inferences=2,
         prompt_tokens=sum(usage["prompt_tokens"] for usage in usages),
         completion_tokens=sum(usage["completion_tokens"] for usage in usages),
+        requests={f"POST {CHAT}": 3},
     )
     assert expected == llm.stats()
 

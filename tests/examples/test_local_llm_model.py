@@ -277,8 +277,9 @@ def test_stop_sequence_never_appears(words: list[str], stops: list[str]) -> None
 def test_stop_sequence_ends_answer(words: list[str], stops: list[str]) -> None:
     """The reason is "stop" exactly if the whole text holds a stop sequence."""
     held = any(stop in "".join(words) for stop in stops)
-    events = list(until_stop(spoken(words), stops=stops))
-    assert Finish("stop" if held else "length") == events[-1]
+    *_, end = until_stop(spoken(words), stops=stops)
+    assert isinstance(end, Finish)
+    assert ("stop" if held else "length", held) == (end.reason, end.stop in stops)
 
 
 @given(WORDS, STOPS)

@@ -2,5 +2,15 @@
 
 from .canonical import canonical, digest
 from .identifier import Identifier, Receiver, Selection, prefix
+from .strict_json import distinct, strict_decoder
 
-__all__ = ["Identifier", "Receiver", "Selection", "canonical", "digest", "prefix"]
+__all__ = [
+    "Identifier",
+    "Receiver",
+    "Selection",
+    "canonical",
+    "digest",
+    "distinct",
+    "prefix",
+    "strict_decoder",
+]

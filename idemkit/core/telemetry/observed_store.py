@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Claim,
         Completion,
         Decision,
+        Done,
         Page,
         Read,
         Record,
@@ -60,6 +61,12 @@ class ObservedStore(Store):
     def claim(self, address: str, command: Claim, /) -> Coroutine[object, object, Decision]:
         """Pass on a claim."""
         return self._observe("claim", self._store.claim(address, command))
+
+    def look_up(
+        self, asked: Sequence[tuple[str, bytes]], /
+    ) -> Coroutine[object, object, Sequence[Done | None]]:
+        """Pass on a question for outcomes."""
+        return self._observe("look_up", self._store.look_up(asked))
 
     def complete(self, address: str, command: Completion, /) -> Coroutine[object, object, Standing]:
         """Pass on a completion."""

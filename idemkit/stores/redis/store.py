@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import StoreUnavailableError
 from ...protocol import Acquired, Grant, Release
-from ..base import Colour, Store
+from ..base import LOOK_UP_BYTES, Colour, Store
 from . import courier, wire
 from .checks import ASK, Inspection
 from .hub import Hub
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Claim,
         Completion,
         Decision,
+        Done,
         Durability,
         Page,
         Read,
@@ -122,6 +123,14 @@ class RedisStore(Store):
                 f"the server answered {copies!r} to {acks.split()[2].decode()}"
             )
         return decision
+
+    async def look_up(self, asked: Sequence[tuple[str, bytes]], /) -> Sequence[Done | None]:
+        """Return what is recorded, in one round trip."""
+        records = [self._keys(address)[0] for address, _ in asked]
+        fingerprints = [fingerprint for _, fingerprint in asked]
+        arguments = wire.look_up_arguments(records, self._now(), LOOK_UP_BYTES, fingerprints)
+        script = wire.LOOK_UP.taking(len(asked), keys=len(asked))
+        return wire.read_found(await courier.ask(self._port, script, arguments))
 
     async def step(self, address: str, command: Step, /) -> Standing:
         """Write into a journal, in one round trip."""

@@ -50,6 +50,7 @@ __all__ = [
     "CLAIM",
     "COMPLETE",
     "FORGET",
+    "LOOK_UP",
     "PEEK",
     "READ",
     "RELEASE",
@@ -59,10 +60,12 @@ __all__ = [
     "beat_arguments",
     "claim_arguments",
     "completion_arguments",
+    "look_up_arguments",
     "packed",
     "packed_words",
     "page_arguments",
     "read_decision",
+    "read_found",
     "read_page",
     "read_record",
     "read_standing",
@@ -88,14 +91,16 @@ class Script:
         name: Of a file in the folder beside this module, without its suffix.
         keys: How many keys it takes.
         arguments: How many arguments it takes.
-        after: The name of a file that it continues, itself after the common head.
+        after: The names of the files that it continues, in order.
     """
 
     __slots__ = ("_by_digest", "_shape", "digest", "name", "source")
 
-    def __init__(self, name: str, *, keys: int, arguments: int, after: str = "") -> None:
+    def __init__(
+        self, name: str, *, keys: int, arguments: int, after: Sequence[str] = ("clock", "head")
+    ) -> None:
         self.name: str = name
-        self.source: bytes = _source(*filter(None, ("head", after, name)))
+        self.source: bytes = _source(*after, name)
         self.digest: bytes = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
         self._count(keys, arguments)
 
@@ -103,11 +108,11 @@ class Script:
         self._shape = keys, arguments
         self._by_digest = _command_head(b"EVALSHA", self.digest, keys, arguments)
 
-    def taking(self, more: int) -> Script:
-        """Return the same script, for a run with so many more arguments."""
+    def taking(self, more: int, *, keys: int = 0) -> Script:
+        """Return the same script, for a run with so many more arguments, and more keys."""
         longer = copy.copy(self)
-        keys, arguments = self._shape
-        longer._count(keys, arguments + more)  # noqa: SLF001 - its own copy
+        usual, arguments = self._shape
+        longer._count(usual + keys, arguments + more)  # noqa: SLF001 - its own copy
         return longer
 
     def by_digest(self, arguments: bytes) -> bytes:
@@ -132,9 +137,11 @@ def _command_head(command: bytes, script: bytes, keys: int, arguments: int) -> b
 
 
 CLAIM: Final = Script("claim", keys=3, arguments=7)
-BEAT: Final = Script("beat", keys=3, arguments=9, after="renew")
-STEP: Final = Script("step", keys=3, arguments=9, after="renew")
-APPEND: Final = Script("append", keys=4, arguments=10, after="renew")
+LOOK_UP: Final = Script("look_up", keys=0, arguments=2, after=("clock",))
+_RENEWING: Final = ("clock", "head", "renew")
+BEAT: Final = Script("beat", keys=3, arguments=9, after=_RENEWING)
+STEP: Final = Script("step", keys=3, arguments=9, after=_RENEWING)
+APPEND: Final = Script("append", keys=4, arguments=10, after=_RENEWING)
 CANCEL: Final = Script("cancel", keys=4, arguments=1)
 COMPLETE: Final = Script("complete", keys=4, arguments=14)
 RELEASE: Final = Script("release", keys=4, arguments=6)
@@ -176,6 +183,13 @@ def _packed_terms(terms: Terms) -> bytes:
         _FLAGS[terms.take_over],
         b"%d" % terms.max_attempts,
     )
+
+
+def look_up_arguments(
+    records: Sequence[bytes], now: bytes, room: int, fingerprints: Sequence[bytes]
+) -> bytes:
+    """Return the keys and arguments of `LOOK_UP`, packed: one more of each for each record."""
+    return packed_words(*records, now, b"%d" % room, *fingerprints)
 
 
 def beat_arguments(keys: Sequence[bytes], now: bytes, beat: Beat | Step | Append) -> bytes:
@@ -291,6 +305,11 @@ def read_decision(reply: Any) -> Decision:
             return Poisoned(int(reply[2:]))
         case _:
             return Reused(_STATES[reply[2:]])
+
+
+def read_found(reply: list[Any]) -> list[Done | None]:
+    """Return what `LOOK_UP` answered: to each record what `CLAIM` would, if that is its outcome."""
+    return [answer and cast("Done", read_decision(answer)) for answer in reply]
 
 
 def _read_outcome(text: bytes) -> Recorded:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ... import protocol
 from ...errors import StoreError, StoreUnavailableError
-from ...protocol import Acquired, Kind, Situation, Standing, classify
-from ..base import Colour, Store
+from ...protocol import Acquired, Done, Kind, Situation, Standing, classify
+from ..base import LOOK_UP_BYTES, Colour, Store
 from . import chunks, rows, schema
 from .access import Access
 from .attendant import Attendant
@@ -128,6 +128,10 @@ class SQLiteStore(Store):
             self._attendant.written(address)
         return decision
 
+    async def look_up(self, asked: Sequence[tuple[str, bytes]], /) -> Sequence[Done | None]:
+        """Return what is recorded; what is damaged is for a claim to tell of."""
+        return self._do(partial(self._look_up, asked), self._access)
+
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Record an outcome; one beyond the whole budget is kept as oversized."""
         if self._budget.max_bytes is not None and len(command.body) > self._budget.max_bytes:
@@ -233,6 +237,19 @@ class SQLiteStore(Store):
         decision = self._apply(address, protocol.claim, command, connection)
         connection.execute("COMMIT")
         return decision
+
+    def _look_up(
+        self, asked: Sequence[tuple[str, bytes]], connection: sqlite3.Connection
+    ) -> list[Done | None]:
+        now, size = self._clock(), 0
+        found: list[Done | None] = []
+        for address, fingerprint in asked:
+            recorded = rows.recall(connection, address, fingerprint, now)
+            found.append(recorded and Done(recorded, recorded.expires_at - now))
+            size += len(recorded.body) if recorded else 0
+            if size >= LOOK_UP_BYTES:
+                break
+        return found
 
     def _complete(
         self, address: str, command: Completion, connection: sqlite3.Connection

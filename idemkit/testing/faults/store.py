@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Claim,
         Completion,
         Decision,
+        Done,
         Page,
         Read,
         Record,
@@ -62,6 +63,12 @@ class _Way(Store):
         """Pass on."""
         at = self._faults.at
         return await self._pass("claim", lambda: self._store.claim(at(address), command))
+
+    async def look_up(self, asked: Sequence[tuple[str, bytes]], /) -> Sequence[Done | None]:
+        """Pass on."""
+        at = self._faults.at
+        moved = [(at(address), fingerprint) for address, fingerprint in asked]
+        return await self._pass("look_up", lambda: self._store.look_up(moved))
 
     async def complete(self, address: str, command: Completion, /) -> Standing:
         """Pass on."""

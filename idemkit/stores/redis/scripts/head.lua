@@ -1,13 +1,5 @@
--- Begins every script. KEYS: record journal stream, then the channel where there is a bell to ring.
--- ARGV[1] is the time in milliseconds, or '' for the server's own clock.
-local now
-if ARGV[1] == '' then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-else
-  now = tonumber(ARGV[1])
-end
-
+-- Goes on in every script about one record. KEYS: record journal stream, then the channel where
+-- there is a bell to ring.
 local fv, st, tk, fp, ep, at, ab, lx, xp, jn, sq, cx, oa, oc, of, og, oh, ov = unpack(
   redis.call('HMGET', KEYS[1], 'fv', 'st', 'tk', 'fp', 'ep', 'at', 'ab', 'lx', 'xp', 'jn', 'sq', 'cx',
     'oa', 'oc', 'of', 'og', 'oh', 'ov'))
@@ -25,9 +17,6 @@ elseif st == 'D' then situation = now < tonumber(of) and 'done' or 'stale'
 elseif st == 'R' then situation = now < tonumber(lx) and 'running' or 'abandoned'
 elseif st == 'F' then situation = 'failed'
 else situation = 'forgotten' end
-
--- What Lua itself makes of a number has an exponent from 1e14 on.
-local function whole(number) return string.format('%.0f', number) end
 
 local function standing_of_loser()
   if situation == 'absent' then return 'gone' end

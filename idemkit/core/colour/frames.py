@@ -1,9 +1,4 @@
-"""The seam between synchronous and asynchronous callers; the only room that knows both worlds.
-
-Everything above the stores is written once, as coroutines that suspend only where their store
-does. A synchronous caller runs one to its end with a single `send`; an asynchronous caller awaits
-it. `asyncio` is imported when the first asynchronous caller comes.
-"""
+"""The two worlds a caller may live in: how to wait there, how to go on beside it, how to end."""
 
 # Whoever never awaits must not pay for the event loop's import.
 # ruff: noqa: PLC0415
@@ -15,31 +10,30 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import IdempotencyError, MaxRunExceededError
-from ..protocol import retry_delay
-from ..stores.base import Store
+from ...errors import IdempotencyError, MaxRunExceededError
+from ...protocol import retry_delay
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine
+    from contextvars import Context
 
-    from ..protocol import (
-        Append,
-        Beat,
-        Claim,
-        Completion,
-        Decision,
-        Page,
-        Read,
-        Record,
-        Recorded,
-        Release,
-        Standing,
-        Step,
-    )
-    from ..stores.base import Caller, Colour
+    from ...stores.base import Caller
 
-__all__ = ["ASYNC", "SYNC", "Bell", "Frame", "back_off", "drive", "insist", "limit", "pair"]
+__all__ = [
+    "ASYNC",
+    "SYNC",
+    "AsyncFrame",
+    "Bell",
+    "Frame",
+    "LoopBell",
+    "SyncFrame",
+    "ThreadBell",
+    "back_off",
+    "drive",
+    "insist",
+    "limit",
+]
 
 T = TypeVar("T")
 
@@ -136,12 +130,31 @@ class Frame(Protocol):
         """Return a question for later: can the present caller still come to its end?"""
         ...
 
+    def home(self) -> object:
+        """Return what the present caller's connections live and die with."""
+        ...
+
     async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run to the end even if the caller is cancelled meanwhile; then let that go on."""
         ...
 
     def start(self, coroutine: Coroutine[Any, Any, object]) -> Callable[[], None]:
         """Run it beside the caller; return what asks it, from any thread, to stop, once."""
+        ...
+
+    def employ(
+        self, coroutine: Coroutine[Any, Any, object], left: Callable[[], object]
+    ) -> Callable[[], None]:
+        """Run it beside the caller as `start` does, but not to be lost when the process ends.
+
+        Args:
+            coroutine: What to run.
+            left: Called when it has ended, however it did.
+        """
+        ...
+
+    async def apart(self, coroutine: Coroutine[Any, Any, T], context: Context) -> T:
+        """Run it to its end in a context of its own."""
         ...
 
     async def give_way(self) -> None:
@@ -162,6 +175,10 @@ class SyncFrame:
         """Ask whether the thread still runs."""
         return threading.current_thread().is_alive
 
+    def home(self) -> object:
+        """Return the process, as it were: its threads share everything."""
+        return self
+
     async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run it; nobody can cancel a thread."""
         return await coroutine
@@ -172,6 +189,24 @@ class SyncFrame:
             target=drive, args=(coroutine,), name="idemkit-beside", daemon=True
         ).start()
         return lambda: None
+
+    def employ(
+        self, coroutine: Coroutine[Any, Any, object], left: Callable[[], object]
+    ) -> Callable[[], None]:
+        """Run it in a thread, which nobody can stop and which the process waits for."""
+
+        def work() -> None:
+            try:
+                drive(coroutine)
+            finally:
+                left()
+
+        threading.Thread(target=work, name="idemkit-worker", daemon=False).start()
+        return lambda: None
+
+    async def apart(self, coroutine: Coroutine[Any, Any, T], context: Context) -> T:
+        """Run it in this thread."""
+        return context.run(drive, coroutine)
 
     async def give_way(self) -> None:
         """Go on: a thread shares with nobody."""
@@ -193,6 +228,12 @@ class AsyncFrame:
         loop = asyncio.get_running_loop()
         return lambda: not loop.is_closed()
 
+    def home(self) -> object:
+        """Return the loop."""
+        import asyncio
+
+        return asyncio.get_running_loop()
+
     async def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run it in a task of its own and wait for that, however often we are cancelled."""
         import asyncio
@@ -212,11 +253,18 @@ class AsyncFrame:
 
     def start(self, coroutine: Coroutine[Any, Any, object]) -> Callable[[], None]:
         """Run it in a task."""
+        return self.employ(coroutine, lambda: None)
+
+    def employ(
+        self, coroutine: Coroutine[Any, Any, object], left: Callable[[], object]
+    ) -> Callable[[], None]:
+        """Run it in a task; a loop waits for none of them, and cancels them at its end."""
         import asyncio
 
         task = asyncio.ensure_future(coroutine)
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
+        task.add_done_callback(lambda _: left())
         loop = asyncio.get_running_loop()
         asked = False
 
@@ -231,6 +279,12 @@ class AsyncFrame:
                 loop.call_soon_threadsafe(ask)
 
         return stop
+
+    async def apart(self, coroutine: Coroutine[Any, Any, T], context: Context) -> T:
+        """Run it in a task of its own."""
+        import asyncio
+
+        return await asyncio.get_running_loop().create_task(coroutine, context=context)
 
     async def give_way(self) -> None:
         """Let the loop go round once."""
@@ -302,96 +356,3 @@ def _lift(timer: asyncio.Timeout) -> None:
 
 SYNC: Frame = SyncFrame()
 ASYNC: Frame = AsyncFrame()
-
-
-def pair(store: Store, caller: Caller) -> Store:
-    """Return the face of `store` that serves callers of this colour.
-
-    Raises:
-        TypeError: The store needs an event loop and the caller has none.
-    """
-    face = store.face(caller)
-    if face.colour in ("any", caller):
-        return face
-    if caller == "async":
-        return _Offloaded(face)
-    message = (
-        f"store {face.name!r} serves asynchronous callers only, and this caller is synchronous: "
-        "make the function a coroutine function, or pass a store made from a URL, which serves both"
-    )
-    raise TypeError(message)
-
-
-class _Offloaded(Store):
-    """A blocking store, for callers who must not block.
-
-    What can be done at once is done at once; what would block is done in a worker thread.
-    """
-
-    colour: Colour = "async"
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._at_once = store.at_once
-        self.name = store.name
-        self.sequences = store.sequences
-
-    async def open(self) -> None:
-        await self._run(lambda store: store.open())
-
-    def recall(self, address: str, fingerprint: bytes, /) -> Recorded | None:
-        return self._store.recall(address, fingerprint)
-
-    async def claim(self, address: str, command: Claim, /) -> Decision:
-        return await self._run(lambda store: store.claim(address, command))
-
-    async def complete(self, address: str, command: Completion, /) -> Standing:
-        return await self._run(lambda store: store.complete(address, command))
-
-    async def step(self, address: str, command: Step, /) -> Standing:
-        return await self._run(lambda store: store.step(address, command))
-
-    async def append(self, address: str, command: Append, /) -> Standing:
-        return await self._run(lambda store: store.append(address, command))
-
-    async def read(self, address: str, command: Read, /) -> Page:
-        return await self._run(lambda store: store.read(address, command))
-
-    async def cancel(self, address: str, /) -> bool:
-        return await self._run(lambda store: store.cancel(address))
-
-    async def release(self, address: str, command: Release, /) -> Standing:
-        return await self._run(lambda store: store.release(address, command))
-
-    async def forget(self, address: str, tombstone: int, /) -> bool:
-        return await self._run(lambda store: store.forget(address, tombstone))
-
-    async def peek(self, address: str, /) -> tuple[Record, int] | None:
-        return await self._run(lambda store: store.peek(address))
-
-    def beat(self, beats: Sequence[tuple[str, Beat]], /) -> Sequence[Standing]:
-        return self._store.beat(beats)
-
-    def watch(self, address: str, ring: Callable[[], None], /) -> Callable[[], None]:
-        return self._store.watch(address, ring)
-
-    async def close(self) -> None:
-        await self._off(lambda store: store.close())
-
-    def after_fork(self) -> None:
-        self._store.after_fork()
-
-    async def _run(self, ask: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
-        if self._at_once is not None:
-            try:
-                return await ask(self._at_once)
-            except BlockingIOError:
-                pass
-        return await self._off(ask)
-
-    async def _off(self, ask: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
-        import asyncio
-
-        # To the end: a thread cannot be cancelled, and a release that overtook its own claim
-        # would leave that claim to nobody.
-        return await ASYNC.finish(asyncio.to_thread(lambda: drive(ask(self._store))))

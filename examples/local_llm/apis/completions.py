@@ -1,69 +1,64 @@
-"""One inference: a checked request, run on the model, metered and paced, as a reply or a stream."""
+"""Chat completions: the endpoint of OpenAI that everybody's servers imitate."""
 
 import time
 from collections.abc import Iterable, Iterator
-from threading import Event as Flag
 from typing import assert_never
 from uuid import uuid4
 
-from .chat import ChatRequest
-from .errors import Json
-from .generation import Event, Finish, Sampled, generate, until_stop
-from .meter import Meter
-from .model import MODEL_NAME, LanguageModel
+from ..engine import Engine
+from ..errors import Json
+from ..generation import Finish, Sampled
+from ..model import MODEL_NAME
+from ..replies import LAST, Reply, Stream, document, sse
+from ..routes import Call, Route
+from .chat import ChatRequest, parse_chat
 
-__all__ = ["Inference", "Pace"]
+__all__ = ["Completions"]
 
-
-class Pace:
-    """The speed of a simulated accelerator.
-
-    Args:
-        tokens_per_second: the speed of each answer; 0 is as fast as the model really is.
-    """
-
-    def __init__(self, tokens_per_second: float) -> None:
-        """Start the clock of nothing yet."""
-        self._interval = 1 / tokens_per_second if tokens_per_second else 0.0
-        self._lifted = Flag()
-
-    def lift(self) -> None:
-        """Let every answer, also one already begun, finish at full speed."""
-        self._lifted.set()
-
-    def each(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Pass events on, each not before its time."""
-        due = time.monotonic()
-        for event in events:
-            due += self._interval
-            self._lifted.wait(due - time.monotonic())
-            yield event
+_DONE = b"data: [DONE]\n\n"
 
 
-class Inference:
-    """The answers to one request.
+class Completions:
+    """The endpoint.
 
     Args:
-        meter: counts the request now and each token when it is sampled.
+        engine: what answers.
     """
 
-    def __init__(
-        self, request: ChatRequest, *, model: LanguageModel, meter: Meter, pace: Pace
-    ) -> None:
-        """Read the prompt."""
+    def __init__(self, engine: Engine) -> None:
+        """Wait for requests."""
+        self._engine = engine
+
+    def routes(self) -> list[Route]:
+        """Return where the endpoint is."""
+        return [Route("POST", "/v1/chat/completions", self._create)]
+
+    def _create(self, call: Call) -> Reply:
+        request = parse_chat(call.json())
+        answer = _Answer(request, self._engine)
+        return Stream(answer.frames()) if request.stream else document(answer.reply())
+
+
+class _Answer:
+    """The answers to one request, in the form of this dialect."""
+
+    def __init__(self, request: ChatRequest, engine: Engine) -> None:
+        """Begin the inference."""
         self._request = request
-        self._model = model
-        self._meter = meter
-        self._pace = pace
-        self._prompt_tokens = len(model.tokenizer.encode(request.prompt))
-        self._completion_tokens = 0
+        self._inference = engine.begin(request.task)
         self._head: Json = {
             "id": f"chatcmpl-{uuid4().hex}",
             "created": int(time.time()),
             "model": MODEL_NAME,
-            "system_fingerprint": model.fingerprint,
+            "system_fingerprint": engine.model.fingerprint,
         }
-        meter.add_inference(prompt_tokens=self._prompt_tokens)
+
+    def frames(self) -> Iterator[bytes]:
+        """Yield the events of a stream."""
+        for chunk in self._chunks():
+            yield sse(chunk)
+        yield LAST
+        yield _DONE
 
     def reply(self) -> Json:
         """Return all answers at once, as a `chat.completion` object."""
@@ -71,11 +66,10 @@ class Inference:
         usage = self._usage()
         return {**self._head, "object": "chat.completion", "choices": choices, "usage": usage}
 
-    def chunks(self) -> Iterator[Json]:
-        """Yield the answers token by token, as `chat.completion.chunk` objects."""
+    def _chunks(self) -> Iterator[Json]:
         for index in range(self._request.choices):
             yield self._chunk(index, {"role": "assistant", "content": ""})
-            for event in self._events(index):
+            for event in self._inference.choice(index).events:
                 match event:
                     case Sampled():
                         yield self._chunk(index, {"content": event.text}, tokens=[event])
@@ -86,25 +80,8 @@ class Inference:
         if self._request.include_usage:
             yield self._frame(choices=[], usage=self._usage())
 
-    def _events(self, choice: int) -> Iterator[Event]:
-        events = generate(
-            self._model,
-            prompt=self._model.context(self._request.prompt),
-            decoding=self._request.decoding,
-            rng=self._request.rng(choice),
-        )
-        paced = self._pace.each(self._count(events))
-        return until_stop(paced, stops=self._request.decoding.stops)
-
-    def _count(self, events: Iterable[Event]) -> Iterator[Event]:
-        for event in events:
-            if isinstance(event, Sampled):
-                self._completion_tokens += 1
-                self._meter.add_token()
-            yield event
-
     def _choice(self, index: int) -> Json:
-        events = list(self._events(index))
+        events = list(self._inference.choice(index).events)
         tokens = [event for event in events if isinstance(event, Sampled)]
         reasons = [event.reason for event in events if isinstance(event, Finish)]
         content = "".join(sampled.text for sampled in tokens)
@@ -133,10 +110,12 @@ class Inference:
         return {**frame, "usage": usage} if self._request.include_usage else frame
 
     def _usage(self) -> Json:
+        run = self._inference
         return {
-            "prompt_tokens": self._prompt_tokens,
-            "completion_tokens": self._completion_tokens,
-            "total_tokens": self._prompt_tokens + self._completion_tokens,
+            "prompt_tokens": run.prompt_tokens,
+            "completion_tokens": run.completion_tokens,
+            "total_tokens": run.prompt_tokens + run.completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": run.cached_tokens, "audio_tokens": 0},
         }
 
     def _logprobs(self, tokens: Iterable[Sampled]) -> Json | None:

@@ -1,22 +1,20 @@
 """The chat request: an OpenAI request body, checked and turned into values."""
 
 from dataclasses import dataclass
-from random import Random
 
-from .errors import ApiError
-from .fields import Fields
-from .generation import Decoding
-from .model import MODEL_NAME
-from .sampling import Sampling
+from ..engine import Task
+from ..fields import Fields
+from ..generation import Decoding
+from ..sampling import Sampling
+from .reading import INT64, MOST_TOKENS, check_model, read_parts, read_seed
 
 __all__ = ["ChatRequest", "parse_chat"]
 
-_MOST_TOKENS = 1024
 _MOST_CHOICES = 8
 _MOST_STOPS = 4
 _MOST_ALTERNATIVES = 20
-_INT64 = 2**63
 
+_TEXT = frozenset({"text"})
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _FIELDS = frozenset(
     {
@@ -59,22 +57,15 @@ class ChatRequest:
 
     Args:
         choices: how many answers to give.
-        seed: None draws from the system's entropy, so that two answers differ.
         logprobs: whether to report the log-probability of each token.
         include_usage: whether a stream ends with its token counts.
     """
 
-    prompt: str
-    decoding: Decoding
+    task: Task
     choices: int
-    seed: int | None
     logprobs: bool
     stream: bool
     include_usage: bool
-
-    def rng(self, choice: int) -> Random:
-        """Return the source of chance for one choice: with a seed, always the same one."""
-        return Random() if self.seed is None else Random(f"{self.seed}/{choice}")
 
 
 def parse_chat(body: object) -> ChatRequest:
@@ -85,56 +76,33 @@ def parse_chat(body: object) -> ChatRequest:
     """
     fields = Fields(body)
     fields.allow(_FIELDS | _LABELS)
-    _check_model(fields)
-    seed = fields.get("seed")
+    check_model(fields)
     return ChatRequest(
-        prompt=_prompt(fields),
-        decoding=_decoding(fields),
+        task=Task(_prompt(fields), decoding=_decoding(fields), seed=read_seed(fields)),
         choices=fields.integer("n", 1, low=1, high=_MOST_CHOICES),
-        seed=None if seed is None else fields.integer("seed", 0, low=-_INT64, high=_INT64 - 1),
         logprobs=fields.boolean("logprobs"),
         stream=fields.boolean("stream"),
         include_usage=_include_usage(fields),
     )
 
 
-def _check_model(fields: Fields) -> None:
-    name = fields.text("model")
-    if name != MODEL_NAME:
-        message = f"The model '{name}' does not exist: this server has only '{MODEL_NAME}'."
-        raise ApiError(message, status=404, param="model", code="model_not_found")
-
-
 def _prompt(fields: Fields) -> str:
-    messages = fields.items("messages")
-    return "\n".join(_message_text(message, at) for at, message in enumerate(messages))
+    return "\n".join(_message_text(message) for message in fields.objects("messages"))
 
 
-def _message_text(message: object, at: int) -> str:
-    fields = Fields(message, path=f"messages[{at}]")
-    if fields.text("role") not in _ROLES:
-        fields.refuse("role", f"must be one of {', '.join(sorted(_ROLES))}")
-    if not isinstance(fields.get("content"), list):
-        return fields.text("content")
-    parts = enumerate(fields.items("content"))
-    return "\n".join(_part_text(part, f"{fields.path('content')}[{at}]") for at, part in parts)
-
-
-def _part_text(part: object, path: str) -> str:
-    fields = Fields(part, path=path)
-    if fields.text("type") != "text":
-        fields.refuse("type", "must be 'text': this model reads nothing else")
-    return fields.text("text")
+def _message_text(message: Fields) -> str:
+    message.one_of("role", _ROLES)
+    return "\n".join(read_parts(message, "content", _TEXT))
 
 
 def _decoding(fields: Fields) -> Decoding:
     if fields.get("top_logprobs") is not None and not fields.boolean("logprobs"):
         fields.refuse("top_logprobs", "needs 'logprobs' to be true")
-    limit = fields.integer("max_tokens", Decoding().most, low=1, high=_MOST_TOKENS)
+    limit = fields.integer("max_tokens", Decoding().most, low=1, high=MOST_TOKENS)
     return Decoding(
         sampling=_sampling(fields),
-        most=fields.integer("max_completion_tokens", limit, low=1, high=_MOST_TOKENS),
-        least=fields.integer("min_tokens", Decoding().least, low=0, high=_MOST_TOKENS),
+        most=fields.integer("max_completion_tokens", limit, low=1, high=MOST_TOKENS),
+        least=fields.integer("min_tokens", Decoding().least, low=0, high=MOST_TOKENS),
         alternatives=fields.integer("top_logprobs", 0, low=0, high=_MOST_ALTERNATIVES),
         stops=_stops(fields),
     )
@@ -144,7 +112,7 @@ def _sampling(fields: Fields) -> Sampling:
     return Sampling(
         temperature=fields.number("temperature", 1.0, low=0, high=2),
         top_p=fields.number("top_p", 1.0, low=0, high=1),
-        top_k=fields.integer("top_k", 0, low=0, high=_INT64),
+        top_k=fields.integer("top_k", 0, low=0, high=INT64),
         repetition_penalty=fields.number("repetition_penalty", 1.0, low=1, high=2),
         frequency_penalty=fields.number("frequency_penalty", 0.0, low=-2, high=2),
         presence_penalty=fields.number("presence_penalty", 0.0, low=-2, high=2),

@@ -1,0 +1,154 @@
+"""What the recipes share: the provider that they ask, a count of what they sent, and claims."""
+
+import argparse
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx2
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
+
+from examples.local_llm import MODEL_NAME, LocalLLM
+
+__all__ = ["MODEL", "Provider", "check", "claim", "recipe"]
+
+TRUE, UNTRUE, REFUSED = 0, 1, 2
+MODEL = os.environ.get("MODEL", MODEL_NAME)
+"""The model that the recipes ask for."""
+
+
+class UntrueError(Exception):
+    """A recipe has claimed what is not so."""
+
+
+class UnscriptedError(Exception):
+    """A recipe needs failures to order, which only the local server delivers."""
+
+
+def claim(said: str, expected: object, actual: object) -> None:
+    """Say what was found, or fail if it is not what was expected.
+
+    Raises:
+        UntrueError: It is not.
+    """
+    if expected != actual:
+        raise UntrueError(f"{said}: {expected!r} was expected, and {actual!r} was found")
+    print(f"{said}: {actual}")
+
+
+def check(said: str, *, that: bool) -> None:
+    """Say what was found, or fail if it was not.
+
+    Raises:
+        UntrueError: It was not.
+    """
+    claim(said, expected="yes", actual="yes" if that else "no")
+
+
+class Provider:
+    """Whom a recipe asks, and when it did.
+
+    Args:
+        base_url: What OpenAI's clients call the base URL.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        """Begin with nothing sent."""
+        self.base_url = base_url
+        self.sent: list[float] = []
+        """When each request left this process, retries of the SDK included."""
+
+    def client(self, **options: Any) -> OpenAI:
+        """Return a client whose requests are counted."""
+        http = DefaultHttpxClient(transport=_Counted(self.sent))
+        return OpenAI(base_url=self.base_url, api_key=_api_key(), http_client=http, **options)
+
+    def async_client(self, **options: Any) -> AsyncOpenAI:
+        """Return the same for programs with an event loop."""
+        http = DefaultAsyncHttpxClient(transport=_AsyncCounted(self.sent))
+        return AsyncOpenAI(base_url=self.base_url, api_key=_api_key(), http_client=http, **options)
+
+    @contextmanager
+    def sends(self, said: str, expected: int) -> Iterator[None]:
+        """Claim how many requests leave this process in a block."""
+        before = len(self.sent)
+        yield
+        claim(f"{said}; requests sent", expected, len(self.sent) - before)
+
+    def script(self, fault: str, **members: object) -> None:
+        """Have the next request, or the next `times` requests, go wrong.
+
+        Args:
+            fault: What happens to it, as `examples.local_llm` calls it.
+            members: What can be said of that.
+
+        Raises:
+            UnscriptedError: The provider is a real one, and fails when it likes.
+        """
+        scripted = {"faults": [{"fault": fault, **members}]}
+        try:
+            httpx2.post(urljoin(self.base_url, "/script"), json=scripted).raise_for_status()
+        except httpx2.HTTPError as error:
+            raise UnscriptedError(
+                f"{self.base_url} does not fail to order: leave out --base-url, or start "
+                "`python -m examples.local_llm` and name that"
+            ) from error
+
+
+class _Counted(httpx2.HTTPTransport):
+    """The way out of this process, below all that retries or replays."""
+
+    def __init__(self, sent: list[float]) -> None:
+        super().__init__()
+        self._sent = sent
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._sent.append(time.monotonic())
+        return super().handle_request(request)
+
+
+class _AsyncCounted(httpx2.AsyncHTTPTransport):
+    """The same for programs with an event loop."""
+
+    def __init__(self, sent: list[float]) -> None:
+        super().__init__()
+        self._sent = sent
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._sent.append(time.monotonic())
+        return await super().handle_async_request(request)
+
+
+def recipe(prove: Callable[[Provider], None]) -> Callable[[Sequence[str] | None], int]:
+    """Make a program's `main` of a proof: with a command line, and an exit code."""
+
+    @functools.wraps(prove, assigned=("__module__", "__qualname__", "__name__", "__doc__"))
+    def main(arguments: Sequence[str] | None = None) -> int:
+        described = sys.modules[prove.__module__].__doc__
+        parser = argparse.ArgumentParser(description=described and described.splitlines()[0])
+        parser.add_argument("--base-url", help="of a provider; default: a server of its own")
+        base_url: str | None = parser.parse_args(arguments).base_url
+        try:
+            if base_url:
+                prove(Provider(base_url))
+            else:
+                with LocalLLM(tokens_per_second=0) as llm:
+                    prove(Provider(llm.base_url))
+        except UntrueError as error:
+            print(f"untrue: {error}", file=sys.stderr)
+            return UNTRUE
+        except UnscriptedError as error:
+            print(error, file=sys.stderr)
+            return REFUSED
+        return TRUE
+
+    return main
+
+
+def _api_key() -> str:
+    return os.environ.get("OPENAI_API_KEY", "none is needed here")

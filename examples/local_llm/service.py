@@ -1,0 +1,122 @@
+"""The service: what the server offers, whatever the connection."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+
+from .apis.completions import Completions
+from .apis.messages import Messages
+from .dialects import Dialect
+from .engine import Engine
+from .errors import ApiError
+from .faults import Scene, Script, parse_faults
+from .journal import Journal
+from .model import MODEL_NAME
+from .replies import Content, Reply, document
+from .routes import Call, Route, Routes, split_target
+
+__all__ = ["Exchange", "Service"]
+
+_logger = logging.getLogger(__name__)
+
+# Groq's client puts the dialect before the path of every endpoint.
+_PREFIX = "/openai"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A reply and the name under which its request is logged."""
+
+    id: str
+    reply: Reply
+    dialect: Dialect
+
+
+class Service:
+    """All endpoints over one engine, with their journal and the script of their failures.
+
+    Args:
+        engine: what answers.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Put all routes together."""
+        self.engine = engine
+        self.journal = Journal()
+        self.script = Script()
+        self.routes = Routes(
+            [
+                *Completions(engine).routes(),
+                *Messages(engine).routes(),
+                Route("GET", "/v1/models", self._models),
+                Route("GET", "/health", self._health, watched=False),
+                Route("GET", "/stats", self._stats, watched=False),
+                Route("GET", "/requests", self._requests, watched=False),
+                Route("POST", "/script", self._script, watched=False),
+            ]
+        )
+
+    def largest(self, target: str) -> int:
+        """Return the most bytes that a request's body may have."""
+        return self.routes.largest(_path(target))
+
+    def refuse(self, target: str, error: ApiError) -> Content:
+        """Return an error in the words of the endpoint it happened at."""
+        return self.routes.dialect(_path(target)).refusal(error)
+
+    def answer(
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes
+    ) -> Exchange:
+        """Return the reply to a request, which is an error if the request is refused."""
+        path, query = split_target(target)
+        dialect = self.routes.dialect(_path(target))
+        try:
+            route, names = self.routes.find(method, _path(target))
+        except ApiError as error:
+            return Exchange("", dialect.refusal(error), dialect)
+        call = Call(query, headers, body, names)
+        if not route.watched:
+            return Exchange("", self._run(route, call), dialect)
+        name = self.journal.begin(method, target, headers=headers, body=body)
+        self.engine.meter.add_request(route.name)
+        return Exchange(name, self._play(name, method, path, route, call), dialect)
+
+    def _play(self, name: str, method: str, path: str, route: Route, call: Call) -> Reply:
+        fault = self.script.take(method, path)
+        if fault is None:
+            return self._run(route, call)
+        self.journal.note(name, fault=type(fault).__name__.lower())
+        scene = Scene(lambda: self._run(route, call), route.dialect, self.engine.pace.sleep)
+        return fault.play(scene)
+
+    def _run(self, route: Route, call: Call) -> Reply:
+        try:
+            return route.endpoint(call)
+        except ApiError as error:
+            return route.dialect.refusal(error)
+        except Exception:
+            _logger.exception("a request failed")
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            return route.dialect.refusal(ApiError("The server had an error.", status=status))
+
+    def _models(self, _: Call) -> Reply:
+        card = {"id": MODEL_NAME, "object": "model", "created": 0, "owned_by": "python"}
+        return document({"object": "list", "data": [card]})
+
+    def _health(self, _: Call) -> Reply:
+        return document({"status": "ok"})
+
+    def _stats(self, _: Call) -> Reply:
+        stats = self.engine.meter.stats()
+        return document({**asdict(stats), "total_tokens": stats.total_tokens})
+
+    def _requests(self, _: Call) -> Reply:
+        return document({"requests": [entry.json() for entry in self.journal.entries()]})
+
+    def _script(self, call: Call) -> Reply:
+        return document({"pending": self.script.add(*parse_faults(call.json()))})
+
+
+def _path(target: str) -> str:
+    return split_target(target)[0].removeprefix(_PREFIX)

@@ -1,0 +1,152 @@
+"""httpx2 and httpx: two libraries of one shape, told apart by whose request it is."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..answers import Head
+from ..views import Headers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from .replies import Reply
+
+__all__ = ["Dialect", "dialect_of", "head_of"]
+
+_USUAL_VERSION: Final = b"HTTP/1.1"
+
+# No field of HTTP begins like this, so what the libraries keep beside the fields goes among them.
+_VERSION: Final = ":version"
+_REASON: Final = ":reason"
+
+
+class Dialect(NamedTuple):
+    """One of the libraries.
+
+    Args:
+        library: Its module.
+        blocking: Its type of a body that is read by a thread.
+        awaiting: Its type of a body that is read by a task.
+    """
+
+    library: Any
+    blocking: Callable[[Reply], Any]
+    awaiting: Callable[[Reply], Any]
+
+    def whole(self, body: bytes) -> Any:
+        """Return a body that is all there."""
+        return self.library.ByteStream(body)
+
+    def response(self, head: Head, stream: Any, marks: tuple[tuple[str, str], ...]) -> Any:
+        """Return an answer as this library has it.
+
+        Args:
+            head: Status and header fields.
+            stream: The body.
+            marks: Further fields.
+        """
+        besides = {name: value for name, value in head.headers.pairs if name[0] == ":"}
+        extensions = {"http_version": besides.get(_VERSION, "HTTP/1.1").encode("ascii")}
+        if _REASON in besides:
+            extensions["reason_phrase"] = besides[_REASON].encode("latin-1")
+        fields = [pair for pair in (*head.headers.pairs, *marks) if pair[0][0] != ":"]
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+        return self.library.Response(
+            head.status, headers=raw, stream=stream, extensions=extensions
+        )
+
+    def tired(self, request: Any) -> Exception:
+        """Return what a caller hears whose own patience is over."""
+        error: Exception = self.library.ReadTimeout(
+            "no answer in time; it is still being made, and the same request will get it",
+            request=request,
+        )
+        return error
+
+    def broken(self, why: str, request: Any) -> Exception:
+        """Return what a caller hears whose answer will not come, but might if asked for again."""
+        error: Exception = self.library.RemoteProtocolError(why, request=request)
+        return error
+
+    def upstream(self, request: Any, timeout: dict[str, float | None]) -> Any:
+        """Return the request as it is sent on: uncompressed, and with our own patience."""
+        headers = request.headers.copy()
+        headers["accept-encoding"] = "identity"
+        extensions = {**request.extensions, "timeout": timeout}
+        return self.library.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            stream=request.stream,
+            extensions=extensions,
+        )
+
+
+def dialect_of(request: Any) -> Dialect:
+    """Return the library that a request is of.
+
+    Raises:
+        TypeError: It is of neither.
+    """
+    name = type(request).__module__.partition(".")[0]
+    if name not in ("httpx", "httpx2"):
+        message = f"a request must be one of httpx2 or httpx, not {type(request).__qualname__}"
+        raise TypeError(message)
+    return _dialect(name)
+
+
+def head_of(response: Any) -> Head:
+    """Return what comes before the body of an answer, as it is recorded and handed on.
+
+    The body is recorded as it is once decoded, so nothing is said of how it came.
+    """
+    pairs = [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
+    ]
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        pairs = [
+            pair for pair in pairs if pair[0].lower() not in ("content-encoding", "content-length")
+        ]
+    version = response.extensions.get("http_version", _USUAL_VERSION)
+    if version != _USUAL_VERSION:
+        pairs.append((_VERSION, version.decode("ascii", "replace")))
+    reason = response.extensions.get("reason_phrase")
+    if reason is not None:
+        pairs.append((_REASON, reason.decode("latin-1")))
+    return Head(response.status_code, Headers(pairs))
+
+
+@cache
+def _dialect(name: str) -> Dialect:
+    library = sys.modules[name]
+
+    class Blocking(library.SyncByteStream):  # type: ignore[misc, name-defined]
+        """A body for a thread."""
+
+        def __init__(self, reply: Reply) -> None:
+            self._reply = reply
+
+        def __iter__(self) -> Iterator[bytes]:
+            return self._reply.blocking()
+
+        def close(self) -> None:
+            """Read no more."""
+            self._reply.leave()
+
+    class Awaiting(library.AsyncByteStream):  # type: ignore[misc, name-defined]
+        """A body for a task."""
+
+        def __init__(self, reply: Reply) -> None:
+            self._reply = reply
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._reply.awaiting()
+
+        async def aclose(self) -> None:
+            """Read no more."""
+            self._reply.leave()
+
+    return Dialect(library, Blocking, Awaiting)

@@ -1,0 +1,235 @@
+"""Requests on their way to an upstream server, each with a task or thread of its own.
+
+Whoever asked is a reader of what comes back, with a patience of its own: it may give up, and ask
+again, and finds the answer where it left it. The server hears of none of that.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from ...core.colour import ASYNC, drive, limit
+from ...errors import ClaimLostError, MaxRunExceededError
+from ...llm import Watch
+from ...producers import Producer, TaskProducer
+from ..transcript import Transcript
+from .dialects import dialect_of, head_of
+from .gate import succeeded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+    from ...core.engine import Engine
+    from ...core.execution import Execution
+    from ...errors import StreamInterruptedError
+    from ..answers import Head
+    from .gate import Gate
+
+__all__ = ["AsyncFetch", "Fetch", "ThreadFetch"]
+
+DRAIN: Final = 0.1
+"""Seconds that a server has to end an answer whose last event is there, for its connection to be
+used again."""
+
+_MOST_AT_ONCE: Final = 1024 * 1024
+_STREAMS: Final = ("text/event-stream", "application/x-ndjson", "application/jsonl", "multipart/")
+_WHOLE: Final = ("application/json", "application/problem+json", "text/")
+
+
+class Fetch(Producer):
+    """One request on its way, and what has come back so far.
+
+    Args:
+        gate: How it is guarded.
+        execution: The claim under which it is sent.
+        transport: Sends it.
+        request: The request as it is sent.
+    """
+
+    def __init__(self, gate: Gate, execution: Execution, transport: Any, request: Any) -> None:
+        super().__init__(gate.engine, execution, lasting=True)
+        self.transcript: Transcript = Transcript(self, gate.policy, verbatim=True)
+        self.error: BaseException | None = None
+        """What it ended with before its answer was complete."""
+        self._gate = gate
+        self._transport = transport
+        self._request = request
+        self._watch = Watch(execution.call.kwargs["request"])
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether closing waits for it: always, for it has been paid for."""
+        return True
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether another caller has the claim, whose answer is the request's."""
+        error = self.error
+        lost = isinstance(error, ClaimLostError) and error.key == self.execution.call.key
+        return lost or self.transcript.lost
+
+    def begin(self) -> None:
+        """Go, now that somebody listens."""
+
+    def stop(self, error: StreamInterruptedError | None = None) -> None:
+        """Ask it to stop; a complete answer is being recorded, and will be."""
+        if not self.transcript.ending:
+            super().stop(error)
+
+    async def _send(self) -> Any:
+        """Send the request, and return the head of what comes back."""
+        raise NotImplementedError
+
+    def _parts(self, response: Any) -> AsyncIterator[bytes]:
+        """Return an iterator over the body."""
+        raise NotImplementedError
+
+    async def _hang_up(self, response: Any) -> None:
+        """Let go of the connection."""
+        raise NotImplementedError
+
+    async def _drain(self, parts: AsyncIterator[bytes]) -> None:
+        """Wait a moment for the end of what nobody needs any more."""
+
+    async def _produce(self) -> None:
+        self.execution.fix_ttl()
+        response = await self._send()
+        try:
+            head = head_of(response)
+            self._watch.start(head.status, head.headers)
+            self.transcript.start(head)
+            if _comes_whole(head):
+                await self._take_whole(response)
+            else:
+                await self._take_parts(response)
+        finally:
+            await self._hang_up(response)
+
+    async def _take_whole(self, response: Any) -> None:
+        body = b"".join([part async for part in self._parts(response)])
+        self._watch.take(body)
+        self._judge()
+        await self.transcript.take(body, last=True)
+
+    async def _take_parts(self, response: Any) -> None:
+        parts = self._parts(response)
+        async for part in parts:
+            if self.asked is not None:
+                raise self.asked
+            self._watch.take(part)
+            if not self._watch.complete:
+                await self.transcript.take(part, last=False)
+                continue
+            self._judge()
+            await self.transcript.take(part, last=True)
+            await self._drain(parts)
+            return
+        self._judge()
+        if self._is_cut_off():
+            raise self._cut_off()
+        await self.transcript.take(b"", last=True)
+
+    def _judge(self) -> None:
+        """Keep nothing that is not whole, or that the user does not want to be kept."""
+        watch = self._watch
+        watch.end()
+        if not watch.complete or watch.failed or not self._gate.wants(watch.result):
+            self.transcript.disown()
+
+    def _is_cut_off(self) -> bool:
+        """Say whether a stream has ended that should have gone on, and does not say why."""
+        watch, head = self._watch, self.transcript.head
+        silent = not (watch.complete or watch.failed or watch.result.finish_reasons)
+        return silent and head is not None and succeeded(head.status)
+
+    def _cut_off(self) -> Exception:
+        dialect = dialect_of(self._request)
+        return dialect.broken("the answer broke off before its last event", self._request)
+
+    async def _conclude(self, error: BaseException | None) -> BaseException | None:
+        if self.transcript.complete:
+            return None if error is None or isinstance(error, Exception) else error
+        self.error = error or self._cut_off()
+        heard = await self._settled(self.transcript.fail(self.error))
+        return heard if error is None or isinstance(error, Exception) else error
+
+    async def _settled(self, settling: Coroutine[Any, Any, BaseException]) -> BaseException:
+        return await settling
+
+
+class AsyncFetch(Fetch, TaskProducer):
+    """A fetch in a task of its own."""
+
+    async def _send(self) -> Any:
+        return await self._transport.handle_async_request(self._request)
+
+    def _parts(self, response: Any) -> AsyncIterator[bytes]:
+        parts: AsyncIterator[bytes] = response.aiter_bytes()
+        return parts
+
+    async def _hang_up(self, response: Any) -> None:
+        await response.aclose()
+
+    async def _drain(self, parts: AsyncIterator[bytes]) -> None:
+        with suppress(MaxRunExceededError, Exception):
+            await limit(_exhaust(parts), DRAIN)
+
+    async def _settled(self, settling: Coroutine[Any, Any, BaseException]) -> BaseException:
+        return await ASYNC.finish(settling)
+
+
+class ThreadFetch(Fetch):
+    """A fetch in a thread of its own."""
+
+    def begin(self) -> None:
+        """Go, now that somebody listens."""
+        self.execution.leave_thread()
+        work = copy_context().run
+        threading.Thread(
+            target=work, args=(self._work,), name="idemkit-fetch", daemon=True
+        ).start()
+
+    def deserted(self) -> None:
+        """Go on."""
+
+    def reach(self, number: int) -> None:
+        """Go on."""
+
+    def _work(self) -> None:
+        self.execution.thread = threading.get_ident()
+        self.execution.__enter__()
+        error: BaseException | None = None
+        try:
+            drive(self._produce())
+        except Exception as raised:  # noqa: BLE001 - those who read it get it
+            error = raised
+        try:
+            error = drive(self._conclude(error))
+        finally:
+            self.finish(error)
+
+    async def _send(self) -> Any:
+        return self._transport.handle_request(self._request)
+
+    async def _parts(self, response: Any) -> AsyncIterator[bytes]:
+        for part in response.iter_bytes():
+            yield part
+
+    async def _hang_up(self, response: Any) -> None:
+        response.close()
+
+
+async def _exhaust(parts: AsyncIterator[bytes]) -> None:
+    async for _ in parts:
+        pass
+
+
+def _comes_whole(head: Head) -> bool:
+    """Say whether an answer is of use only as a whole, and short enough to wait for."""
+    kind = head.headers.get("content-type", "").lower()
+    if kind.startswith(_STREAMS):
+        return False
+    return kind.startswith(_WHOLE) or (head.declared or 0) <= _MOST_AT_ONCE

@@ -1,0 +1,56 @@
+"""What a caller has been given of an answer, and what was not paid for again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...core import telemetry
+from ...llm import Watch
+
+if TYPE_CHECKING:
+    from ...core.call import Call
+    from ..follower import Answer
+    from .gate import Gate
+    from .occurrences import Ticket
+
+__all__ = ["Savings"]
+
+
+class Savings:
+    """Follow what one caller is given.
+
+    Args:
+        gate: Knows the prices.
+        call: What was asked.
+        answer: What is given.
+        ticket: Marked when the caller has all of it.
+    """
+
+    def __init__(self, gate: Gate, call: Call, answer: Answer, ticket: Ticket | None) -> None:
+        self._gate = gate
+        self._call = call
+        self._ticket = ticket if answer.head.kept else None
+        self._saved = answer.kind in ("joined", "replayed") and telemetry.active()
+        self._watch: Watch | None = None
+        if self._saved or self._ticket is not None:
+            self._watch = Watch(call.kwargs["request"])
+            self._watch.start(answer.head.status, answer.head.headers)
+
+    def told(self, part: bytes | None) -> None:
+        """Take note of a part that the caller has, or of the end."""
+        watch = self._watch
+        if watch is None:
+            return
+        if part is None:
+            watch.end()
+        else:
+            watch.take(part)
+        if part is None or watch.complete:
+            self._watch = None
+            self._delivered(watch)
+
+    def _delivered(self, watch: Watch) -> None:
+        if self._ticket is not None and not watch.failed:
+            self._ticket.delivered()
+        if self._saved:
+            self._gate.saved(self._call, watch.result)

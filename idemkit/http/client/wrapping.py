@@ -1,0 +1,87 @@
+"""Put the transports under a client that is there already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from .transports import AsyncIdempotentTransport, IdempotentTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["wrap"]
+
+T = TypeVar("T")
+
+_WAYS: Final = (
+    "_client",
+    "client",
+    "async_client",
+    "root_client",
+    "root_async_client",
+    "sdk_configuration",
+    "_api_client",
+    "_httpx_client",
+    "_async_httpx_client",
+    "provider",
+    "_provider",
+)
+"""Where SDKs, and what is built on them, keep their client or configuration."""
+
+_DEPTH: Final = 4
+
+
+def wrap(client: T, /, **settings: Any) -> T:
+    """Guard what a client sends, in place: proxies, certificates and connections stay as they are.
+
+    ::
+
+        client = wrap(openai.OpenAI(), idempotency=idem)
+
+    Args:
+        client: A client of httpx2 or httpx, or an SDK, or what is built on one (instructor,
+            langchain, pydantic-ai); a client that is guarded already stays as it is.
+        settings: What `IdempotentTransport` takes; `idempotency` at least.
+
+    Returns:
+        The client.
+
+    Raises:
+        TypeError: There is no client of httpx2 or httpx in it.
+        ValueError: A setting is out of range.
+    """
+    found = list({id(inner): inner for inner in _clients(client, _DEPTH)}.values())
+    if not found:
+        message = (
+            f"there is no client of httpx2 or httpx in {type(client).__qualname__}: pass its HTTP "
+            "client, or make it with one whose transport is an IdempotentTransport"
+        )
+        raise TypeError(message)
+    for inner in found:
+        _guard(inner, settings)
+    return client
+
+
+def _clients(value: Any, depth: int) -> Iterator[Any]:
+    if hasattr(value, "_transport") and hasattr(value, "_mounts"):
+        yield value
+    elif depth:
+        for way in _WAYS:
+            inner = getattr(value, way, None)
+            if inner is not None:
+                yield from _clients(inner, depth - 1)
+
+
+def _guard(client: Any, settings: dict[str, Any]) -> None:
+    kind = AsyncIdempotentTransport if hasattr(client, "aclose") else IdempotentTransport
+
+    def guarded(transport: Any) -> Any:
+        if transport is None or isinstance(transport, kind):
+            return transport
+        return kind(transport, **settings)
+
+    # Nothing public changes the transports of a client that is there.
+    client._transport = guarded(client._transport)  # noqa: SLF001
+    client._mounts = {  # noqa: SLF001
+        pattern: guarded(transport) for pattern, transport in client._mounts.items()  # noqa: SLF001
+    }

@@ -1,0 +1,258 @@
+"""How answers of each media type are read as they come: when they are whole, when they failed.
+
+What reads an answer sees every part of it, so it looks for a few bytes before it reads anything,
+and keeps no more than it has to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .answers import Findings
+
+__all__ = ["LARGEST", "Reader", "reader"]
+
+LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of a document or of an event, above which it is not read."""
+
+_DONE: Final = b"[DONE]"
+_TERMINAL: Final = {
+    "chat.completions": frozenset({"[DONE]"}),
+    "completions": frozenset({"[DONE]"}),
+    "messages": frozenset({"message_stop"}),
+    "responses": frozenset({"response.completed", "response.incomplete"}),
+}
+_FAILING: Final = frozenset({"error", "response.cancelled", "response.failed"})
+_FAILED: Final = ("cancelled", "failed")
+
+# Between two tokens of JSON in an event may be a line's end, and the beginning of the next.
+_COLON: Final = r"(?:\s|data:)*:(?:\s|data:)*"
+_ERROR: Final = rf'"error"{_COLON}(?!null)|"type"{_COLON}"error"|event: *error'
+_CHAT: Final = rf'\[DONE\]|"(?:finish_reason|usage)"{_COLON}(?!null)|{_ERROR}'
+_MARKS: Final = {
+    name: re.compile(marks.encode())
+    for name, marks in {
+        "chat.completions": _CHAT,
+        "completions": _CHAT,
+        "messages": rf"message_(?:start|delta|stop)|{_ERROR}",
+        "responses": rf"response\.(?:completed|incomplete|failed|cancelled)|{_ERROR}",
+    }.items()
+}
+_FAILURE: Final = re.compile(_ERROR.encode())
+_LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+_LAST_LINE: Final = re.compile(rb'"done"\s*:\s*true|"error"')
+
+
+class Reader:
+    """Reads an answer of which nothing is known: it is whole when it ends.
+
+    Args:
+        name: The profile of the request.
+        findings: What the answer says of itself is added here.
+    """
+
+    def __init__(self, name: str, findings: Findings) -> None:
+        self.complete: bool = False
+        self.failed: bool = False
+        self._name = name
+        self._findings = findings
+
+    def take(self, chunk: bytes) -> None:
+        """Look at what comes next."""
+
+    def end(self) -> None:
+        """Take note that nothing more comes."""
+        self.complete = not self.failed
+
+    def _read(self, text: bytes) -> Any:
+        """Return what JSON says, after a note of it; None if it is no JSON."""
+        try:
+            said = json.loads(text)
+        except (RecursionError, ValueError):
+            return None
+        # Gemini streams an array of answers if it is not asked for events.
+        for part in said if isinstance(said, list) else (said,):
+            if isinstance(part, dict):
+                self._findings.add(part)
+                self.failed = self.failed or self._is_failure(part)
+        return said
+
+    def _is_failure(self, said: dict[str, Any]) -> bool:
+        if self._name == "responses" and said.get("status") in _FAILED:
+            return True
+        return bool(said.get("error")) or said.get("type") == "error"
+
+
+class Document(Reader):
+    """Reads an answer that is one JSON text: it is whole if it can be read."""
+
+    def __init__(self, name: str, findings: Findings) -> None:
+        super().__init__(name, findings)
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def take(self, chunk: bytes) -> None:
+        """Keep what comes next; of what is too large only its end."""
+        self._size += len(chunk)
+        if self._size > LARGEST:
+            self._parts.clear()
+        self._parts.append(chunk)
+
+    def end(self) -> None:
+        """Read it."""
+        text = b"".join(self._parts)
+        self._parts.clear()
+        if self._size > LARGEST:
+            self.complete = text.rstrip().endswith((b"}", b"]"))
+        else:
+            self.complete = self._read(text) is not None and not self.failed
+
+
+class _Sequence(Reader):
+    """Reads an answer that comes in pieces, each with an end that can be seen.
+
+    Attributes:
+        ends: What ends a piece.
+    """
+
+    ends: tuple[bytes, ...]
+
+    def __init__(self, name: str, findings: Findings) -> None:
+        super().__init__(name, findings)
+        self._held = bytearray()
+
+    def take(self, chunk: bytes) -> None:
+        """Look at the pieces that are there now, and keep the beginning of the next."""
+        if self.complete or self.failed:
+            return
+        if not self._held and chunk.endswith(self.ends):
+            self._look(chunk)
+            return
+        held = self._held
+        # What ends a piece may itself come in pieces, of which it has three at most.
+        start = max(0, len(held) - 2)
+        held += chunk
+        found = (at + len(end) for end in self.ends if (at := held.rfind(end, start)) >= 0)
+        cut = max(found, default=0)
+        if cut:
+            pieces = bytes(held[:cut])
+            del held[:cut]
+            self._look(pieces)
+        elif len(held) > LARGEST:
+            self.failed = True
+
+    def end(self) -> None:
+        """Look at what has no end, and is a piece if it can be read."""
+        if not (self.complete or self.failed):
+            self._look(bytes(self._held))
+        self._held.clear()
+
+    def _look(self, pieces: bytes) -> None:
+        raise NotImplementedError
+
+
+class Lines(_Sequence):
+    """Reads JSON texts, one on each line: the last one says that it is."""
+
+    ends = (b"\n",)
+
+    def _look(self, pieces: bytes) -> None:
+        if _LAST_LINE.search(pieces) is None:
+            return
+        for line in pieces.splitlines():
+            said = self._read(line)
+            if isinstance(said, dict) and said.get("done") is True:
+                self.complete = not self.failed
+
+
+class Events(_Sequence):
+    """Reads server-sent events up to the one that ends them, or that tells of a failure.
+
+    Where it is not known which event that is, all of them are whole when they end.
+    """
+
+    ends = (b"\n\n", b"\n\r\n", b"\r\r")
+
+    def __init__(self, name: str, findings: Findings) -> None:
+        super().__init__(name, findings)
+        self._marks = _MARKS.get(name, _FAILURE)
+        self._terminal = _TERMINAL.get(name)
+
+    def end(self) -> None:
+        """Take note that nothing more comes."""
+        super().end()
+        if self._terminal is None:
+            self.complete = not self.failed
+
+    def _look(self, pieces: bytes) -> None:
+        if self._marks.search(pieces) is not None:
+            for event in _events(pieces):
+                if not (self.complete or self.failed):
+                    self._event(*event)
+
+    def _event(self, kind: str, text: bytes) -> None:
+        said, kinds = self._read(text), {kind}
+        if isinstance(said, dict):
+            kinds.add(str(said.get("type")))
+        elif text.strip() == _DONE:
+            kinds.add("[DONE]")
+        elif kind != "error":
+            return  # cut off
+        self.failed = self.failed or not kinds.isdisjoint(_FAILING)
+        self.complete = not (self.failed or kinds.isdisjoint(self._terminal or ()))
+
+
+class LastEvents(Events):
+    """Reads server-sent events of which only the last tells why the answer ends."""
+
+    def __init__(self, name: str, findings: Findings) -> None:
+        super().__init__(name, findings)
+        self._last = b""
+
+    def end(self) -> None:
+        """Look whether the last event tells why it is the last."""
+        _Sequence.end(self)
+        kind, text = next(reversed(list(_events(self._last))), ("", b""))
+        self._event(kind, text)
+        self.complete = not self.failed and bool(self._findings.result.finish_reasons)
+
+    def _look(self, pieces: bytes) -> None:
+        super()._look(pieces)
+        self._last = pieces if pieces.strip() else self._last
+
+
+def _events(pieces: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the type and the data of each event that has any."""
+    for piece in pieces.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n"):
+        kind, texts = "", []
+        for line in piece.split(b"\n"):
+            name, _, value = line.partition(b":")
+            if name == b"event":
+                kind = value.strip().decode("utf-8", "replace")
+            elif name == b"data":
+                texts.append(value.removeprefix(b" "))
+        if texts:
+            yield kind, b"\n".join(texts)
+
+
+def reader(name: str, media_type: str, findings: Findings) -> Reader:
+    """Return what reads an answer.
+
+    Args:
+        name: The profile of the request.
+        media_type: Of the answer, in lower case and without parameters.
+        findings: What the answer says of itself is added here.
+    """
+    kind: type[Reader] = Reader
+    if media_type == "text/event-stream":
+        kind = LastEvents if name == "gemini" else Events
+    elif name.startswith("ollama.") and media_type in _LINES:
+        kind = Lines
+    elif media_type == "application/json" or media_type.endswith("+json"):
+        kind = Document
+    return kind(name, findings)

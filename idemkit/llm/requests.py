@@ -1,0 +1,64 @@
+"""One outbound request, as the HTTP client is about to send it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Request"]
+
+_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+class Request(NamedTuple):
+    """An outbound HTTP request whose body is known.
+
+    Args:
+        method: In capitals.
+        url: Absolute, as it is sent.
+        headers: Names, in lower case, and values, in their order.
+        body: All of it.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        # Without query, headers and body: each may hold what is nobody's to print.
+        return f"<Request {self.method} {self.origin}{self.path}>"
+
+    @classmethod
+    def of(cls, request: Any) -> Self:
+        """Return the view of a request of httpx2 or httpx, whose body has been read."""
+        fields = tuple((name.lower(), value) for name, value in request.headers.multi_items())
+        return cls(request.method, str(request.url), fields, request.content)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, without what names the user or goes without saying."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2].lower()
+        return f"{parts.scheme}://{host.removesuffix(_USUAL_PORTS.get(parts.scheme, ''))}"
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded; what is no UTF-8 stays distinct."""
+        return unquote(urlsplit(self.url).path, errors="surrogateescape") or "/"
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, as it is sent."""
+        return urlsplit(self.url).query
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of a header field.
+
+        Args:
+            name: In lower case.
+        """
+        return [value for field, value in self.headers if field == name]

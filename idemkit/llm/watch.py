@@ -1,0 +1,71 @@
+"""An answer as it comes: whether it is whole, whether it failed, and what it says of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from .answers import Findings, Result
+from .profiles import profile
+from .readers import Reader, reader
+
+if TYPE_CHECKING:
+    from .requests import Request
+
+__all__ = ["Watch"]
+
+_ERRORS: Final = 400
+
+
+class _Headers(Protocol):
+    def get(self, name: str, default: Any = None, /) -> Any: ...
+
+
+class Watch:
+    """Watch an answer go by.
+
+    A stream is whole at the event that ends it, not when the connection does; an answer that is
+    one JSON text is whole at the end, if it can be read; any other is whole when it ends.
+
+    Args:
+        request: What is answered.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._name = profile(request).name
+        self._findings = Findings()
+        self._refused = False
+        self._reader = Reader(self._name, self._findings)
+
+    def start(self, status: int, headers: _Headers) -> None:
+        """Take note of the beginning.
+
+        Args:
+            status: The status code.
+            headers: Found by name in lower case.
+        """
+        self._refused = status >= _ERRORS
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._reader = reader(self._name, media_type, self._findings)
+
+    def take(self, chunk: bytes) -> None:
+        """Look at bytes of the body, decompressed, wherever they begin and end."""
+        self._reader.take(chunk)
+
+    def end(self) -> None:
+        """Take note of a clean end of the body."""
+        self._reader.end()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing: known at the last event of a stream, else at the end."""
+        return self._reader.complete and not self._refused
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is an error, or has become one after a good beginning."""
+        return self._refused or self._reader.failed
+
+    @property
+    def result(self) -> Result:
+        """What the answer has said of itself so far."""
+        return self._findings.result

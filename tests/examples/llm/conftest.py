@@ -1,0 +1,21 @@
+"""What the tests of the recipes share: a provider that keeps books."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from examples.local_llm import LocalLLM
+from idemkit import operation
+
+
+@pytest.fixture
+def llm() -> Iterator[LocalLLM]:
+    """Return a local model that answers at full speed."""
+    with LocalLLM(tokens_per_second=0) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def forgotten_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every program configure what nobody uses after it."""
+    monkeypatch.setattr(operation, "_default", None)
