@@ -20,7 +20,7 @@ from .options import (
     settings_of,
 )
 from .stream_guards import AsyncStreamGuard, SyncStreamGuard
-from .surfaces import function_surface, method_surface
+from .wrappers import function_surface, method_surface
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from .core.keys import Receiver
     from .stream_surfaces import IdempotentStream, IdempotentStreamAsync
-    from .surfaces import Binding, Idempotent, IdempotentAsync
+    from .surfaces import Idempotent, IdempotentAsync
+    from .wrappers import Binding
 
 __all__ = ["Decorator", "idempotent"]
 
@@ -85,8 +86,8 @@ def idempotent(function: Any = None, /, **options: Unpack[Options]) -> Any:
         options: See `Options`.
 
     Returns:
-        The function, with `.key`, `.outcome`, `.peek` and `.forget`, of generators `.resume` too;
-        or a decorator.
+        The function, with `.key`, `.outcome`, `.peek`, `.forget` and `.map`, of generators
+        `.resume` instead of `.map`; or a decorator.
 
     Raises:
         TypeError: It is no such function, or an option is unknown or of the wrong type.

@@ -128,6 +128,22 @@ class Guard(ABC):
     def forget(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Free the key; say whether there was anything to forget."""
 
+    @abstractmethod
+    def begin(self, bound: Bound, call: Call) -> Any:
+        """Claim a call; return what it comes to without its body, or an `Execution`."""
+
+    @abstractmethod
+    def execute(self, bound: Bound, execution: Execution) -> Any:
+        """Run the body under a claim, settle it, and return what it comes to."""
+
+    def map(
+        self, items: Any, first: Args = (), receiver: Receiver | None = None, **how: Any
+    ) -> Any:
+        """Return what the function comes to for each item, called with it after `first`."""
+        from .batch import mapped  # noqa: PLC0415 - for those who have many items
+
+        return mapped(self, items, first=first, receiver=receiver, **how)
+
     def key(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> str:
         """Return the key's text."""
         return self.identified(self.bound(), args, kwargs, receiver).key

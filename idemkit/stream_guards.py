@@ -31,6 +31,21 @@ class _StreamGuard(Guard):
 
     streams = True
 
+    def map(
+        self, items: Any, first: Args = (), receiver: Receiver | None = None, **how: Any
+    ) -> Any:
+        """Refuse: what would be handed out of each item are items.
+
+        Raises:
+            TypeError: Always.
+        """
+        del items, first, receiver, how
+        message = (
+            f"{self.guarded.name} is a generator, of which there is no .map(): call it once for "
+            "each item, or map over a function that returns a list"
+        )
+        raise TypeError(message)
+
     def _bind(self, configuration: Configuration) -> Bound:
         """Return the function as a configuration sees it.
 

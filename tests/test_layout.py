@@ -24,6 +24,7 @@ FACES = (
     "idemkit",
     "idemkit.errors",
     "idemkit.http",
+    "idemkit.llm",
     "idemkit.protocol",
     "idemkit.stores",
     "idemkit.stores.redis",

@@ -12,7 +12,7 @@ from idemkit import configure, idempotent, llm
 from openai import OpenAI
 from openai.types.chat import ChatCompletion
 
-from .provider import MODEL, Provider, claim, recipe
+from .provider import MODEL, Provider, check, claim, recipe
 
 PROMPT = "Return the file"
 SHORT = 12
@@ -68,7 +68,7 @@ def prove_keys(provider: Provider, client: OpenAI) -> None:
         answers = [complete(client, PROMPT, user="ada", **variant) for variant in VARIANTS]
     with provider.sends("the same, asked by another user", 0):
         again = [complete(client, PROMPT, user="bob", **variant) for variant in VARIANTS]
-    claim("replays are equal, token by token", answers, again)
+    check("replays are equal, token by token", that=answers == again)
 
 
 def prove_lifetimes(client: OpenAI) -> None:
@@ -92,7 +92,7 @@ def prove_confidence(provider: Provider, client: OpenAI) -> None:
         answers = [sure_answer(client, prompt, least=middle) for prompt in prompts]
     with provider.sends("the same branches, taken again", 0):
         again = [sure_answer(client, prompt, least=middle) for prompt in prompts]
-    claim("they lead to the same answers", answers, again)
+    check("they lead to the same answers", that=answers == again)
 
 
 @recipe

@@ -62,7 +62,7 @@ def prove_generator(provider: Provider) -> None:
             left = list(islice(spoken(client, "one"), 3))
             whole = list(spoken(client, "one"))
         claim("it begins as it did", left, whole[:3])
-        provider.script("truncate", after=5)
+        provider.script("truncate", after=2)
         with provider.sends("a stream that is cut off, and read again", 2):
             try:
                 list(spoken(client, "two"))
@@ -96,7 +96,7 @@ def prove_transport(provider: Provider, idempotency: Idempotency) -> None:
 
         with provider.sends("an SDK's stream, left after four events and read twice", 1):
             left, whole, again = list(islice(chunks(), 4)), list(chunks()), list(chunks())
-        claim("it begins as it did", left == whole[:4], left == again[:4])
+        check("it begins as it did", that=left == whole[:4])
         check("and is the same to the last event", that=whole == again)
 
 

@@ -6,7 +6,7 @@ Run it from the project's root: `python -m examples.llm.structured_output`.
 import sys
 
 from idemkit import configure, idempotent, step
-from openai import InternalServerError, OpenAI
+from openai import InternalServerError, LengthFinishReasonError, OpenAI
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .provider import MODEL, Provider, claim, recipe
@@ -91,7 +91,7 @@ def prove_invalid(provider: Provider, client: OpenAI) -> None:
         for _ in range(2):
             try:
                 read(client, "Four chairs for Bob.", most=2)
-            except ValueError:
+            except LengthFinishReasonError:
                 continue
     claim("nothing is recorded", None, read.peek(client, "Four chairs for Bob.", most=2))
 

@@ -6,7 +6,8 @@ Run it from the project's root: `python -m examples.llm.timeouts_and_cancel`.
 import asyncio
 import sys
 
-from idemkit import MaxRunExceededError, configure, idempotent
+from idemkit import Idempotency, MaxRunExceededError, configure, idempotent
+from idemkit.http.client import wrap
 from openai import AsyncOpenAI
 
 from .provider import MODEL, Provider, check, claim, recipe
@@ -77,13 +78,26 @@ async def prove_limit(provider: Provider, client: AsyncOpenAI) -> None:
         await limited(client, "four")
 
 
+async def prove_transport(provider: Provider, idempotency: Idempotency) -> None:
+    """Show that an SDK which gives up and retries finds the answer that it gave up."""
+    impatient = provider.async_client(timeout=PATIENCE, max_retries=4)
+    async with wrap(impatient, idempotency=idempotency, derive="request") as client:
+        provider.script("slow", first=SLOW)
+        with provider.sends("an SDK that gives up and asks again", 1):
+            check("it gets an answer", that=bool(await ask(client, "five")))
+
+
 async def prove(provider: Provider) -> None:
     """Prove it all on one event loop."""
-    async with configure("memory://"), provider.async_client(max_retries=0) as client:
+    async with (
+        configure("memory://") as idempotency,
+        provider.async_client(max_retries=0) as client,
+    ):
         await prove_timeout(provider, client)
         await prove_cancel(provider, client)
         await prove_shield(provider, client)
         await prove_limit(provider, client)
+        await prove_transport(provider, idempotency)
 
 
 @recipe

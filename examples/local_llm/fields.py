@@ -40,6 +40,9 @@ class Fields:
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
     def path(self, name: str) -> str:
         """Return where a member stands in the request body."""
         return f"{self._path}.{name}" if self._path else name

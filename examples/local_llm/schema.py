@@ -33,6 +33,7 @@ _BEYOND = frozenset(
         "then",
     }
 )
+_INVALID = "invalid_json_schema"
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _DEEP = 5
 _DEEPEST = 64
@@ -71,7 +72,7 @@ class Composer:
 
     def _value(self, schema: Any, name: str, depth: int) -> Iterator[Sampled]:
         if depth > _DEEPEST:
-            raise ApiError("The schema asks for an endless answer.", code="invalid_value")
+            raise ApiError("The schema asks for an endless answer.", code=_INVALID)
         whole = _flatten(schema, self._root)
         options = whole.get("anyOf") or whole.get("oneOf")
         if "const" in whole:
@@ -97,7 +98,10 @@ class Composer:
     def _number(self, schema: Schema, *, step: float) -> Iterator[Sampled]:
         unit = schema.get("multipleOf", step)
         low, high = _bounds(schema, unit)
-        count = self._rng.randint(math.ceil(low / unit - 1e-9), math.floor(high / unit + 1e-9))
+        least, most = math.ceil(low / unit - 1e-9), math.floor(high / unit + 1e-9)
+        if least > most:
+            raise ApiError("The schema asks for a number that does not exist.", code=_INVALID)
+        count = self._rng.randint(least, most)
         number = count * unit if isinstance(unit, int) else round(count * unit, 10)
         return _fixed(json.dumps(number))
 
@@ -158,7 +162,7 @@ class Composer:
             for name in [*properties, *(name for name in required if name not in properties)]
             if name in required or (depth <= _DEEP and self._rng.random() < 0.5)  # noqa: PLR2004
         }
-        free = schema.get("additionalProperties", False if properties else _ANY)
+        free = schema.get("additionalProperties", False if "properties" in schema else _ANY)
         if free is not False and not kept and depth <= _DEEP:
             kept = {f"key_{at}": free for at in range(1, self._rng.randint(2, 4))}
         yield from _fixed("{")
@@ -192,13 +196,13 @@ def _checked(node: dict[str, Any], root: Schema, param: str) -> dict[str, Any]:
     unknown = {*([kinds] if isinstance(kinds, str) else kinds)} - _TYPES
     if beyond := sorted(node.keys() & _BEYOND | unknown):
         message = f"Invalid schema in '{param}': '{beyond[0]}' is not supported."
-        raise ApiError(message, param=param, code="invalid_json_schema")
+        raise ApiError(message, param=param, code=_INVALID)
     if "$ref" in node:
         try:
             _resolve(node["$ref"], root)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             message = f"Invalid schema in '{param}': nothing is at '{node['$ref']}'."
-            raise ApiError(message, param=param, code="invalid_json_schema") from error
+            raise ApiError(message, param=param, code=_INVALID) from error
     return node
 
 

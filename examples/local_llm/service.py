@@ -1,19 +1,20 @@
 """The service: what the server offers, whatever the connection."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 
 from .apis.completions import Completions
 from .apis.messages import Messages
+from .apis.responses import Responses
 from .dialects import Dialect
 from .engine import Engine
 from .errors import ApiError
 from .faults import Scene, Script, parse_faults
 from .journal import Journal
 from .model import MODEL_NAME
-from .replies import Content, Reply, document
+from .replies import Content, Reply, Stream, document
 from .routes import Call, Route, Routes, split_target
 
 __all__ = ["Exchange", "Service"]
@@ -49,6 +50,7 @@ class Service:
             [
                 *Completions(engine).routes(),
                 *Messages(engine).routes(),
+                *Responses(engine).routes(),
                 Route("GET", "/v1/models", self._models),
                 Route("GET", "/health", self._health, watched=False),
                 Route("GET", "/stats", self._stats, watched=False),
@@ -92,13 +94,12 @@ class Service:
 
     def _run(self, route: Route, call: Call) -> Reply:
         try:
-            return route.endpoint(call)
-        except ApiError as error:
-            return route.dialect.refusal(error)
-        except Exception:
-            _logger.exception("a request failed")
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
-            return route.dialect.refusal(ApiError("The server had an error.", status=status))
+            reply = route.endpoint(call)
+        except Exception as error:  # noqa: BLE001 - a defect is answered too
+            return route.dialect.refusal(_told(error))
+        if isinstance(reply, Stream):
+            return replace(reply, frames=_guarded(reply.frames, route.dialect))
+        return reply
 
     def _models(self, _: Call) -> Reply:
         card = {"id": MODEL_NAME, "object": "model", "created": 0, "owned_by": "python"}
@@ -120,3 +121,17 @@ class Service:
 
 def _path(target: str) -> str:
     return split_target(target)[0].removeprefix(_PREFIX)
+
+
+def _guarded(frames: Iterator[bytes], dialect: Dialect) -> Iterator[bytes]:
+    try:
+        yield from frames
+    except Exception as error:  # noqa: BLE001 - a defect is answered too
+        yield dialect.frame(_told(error))
+
+
+def _told(error: Exception) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    _logger.error("a request failed", exc_info=error)
+    return ApiError("The server had an error.", status=HTTPStatus.INTERNAL_SERVER_ERROR)

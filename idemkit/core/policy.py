@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
     from .call import Call
 
-__all__ = ["TTL", "Duration", "OnAbandoned", "OnDuplicate", "OnStoreError", "Policy", "seconds"]
+__all__ = [
+    "TTL",
+    "Duration",
+    "OnAbandoned",
+    "OnDuplicate",
+    "OnStoreError",
+    "Policy",
+    "chosen",
+    "positive",
+    "seconds",
+]
 
 Duration: TypeAlias = "float | timedelta"
 OnDuplicate: TypeAlias = Literal["wait", "reject"]
@@ -116,7 +126,7 @@ class Policy:
         if not callable(self.on_abandoned):
             chosen(self.on_abandoned, "on_abandoned", Literal["retry", "raise"])
         for name in ("max_attempts", "max_bytes"):
-            _positive(getattr(self, name), name)
+            positive(getattr(self, name), name)
         _exceptions(self.record_errors)
         self._set("terms", self._terms(lease))
 
@@ -143,7 +153,12 @@ def _at_most(limit: Duration | None, name: str) -> float | None:
     return None if limit is None else seconds(limit, name)
 
 
-def _positive(value: object, name: str) -> None:
+def positive(value: object, name: str) -> None:
+    """Refuse what is no whole number from 1 on.
+
+    Raises:
+        ValueError: It is none.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         message = f"{name} must be a positive whole number, not {value!r}"
         raise ValueError(message)

@@ -142,9 +142,7 @@ class Follower:
         takes_over: Whether it makes an answer itself when the one it waits for fails.
     """
 
-    def __init__(
-        self, engine: Engine, case: Case, wait: float, *, takes_over: bool = True
-    ) -> None:
+    def __init__(self, engine: Engine, case: Case, wait: float, *, takes_over: bool = True) -> None:
         self.key: str = case.call.key
         """The text of the call's key."""
         self.left: bool = False
@@ -285,7 +283,9 @@ class Follower:
         return self._disappointed() if self._failed else in_progress(self._call)
 
     def _disappointed(self) -> StreamInterruptedError:
-        message = f"an attempt of {self._call.operation} failed that this one waited for; call again"
+        message = (
+            f"an attempt of {self._call.operation} failed that this one waited for; call again"
+        )
         return StreamInterruptedError(message, key=self._call.key)
 
     def _not_kept(self, recorded: Recorded) -> ResultUnavailableError:

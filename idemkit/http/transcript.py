@@ -37,9 +37,7 @@ class Transcript:
         verbatim: Whether signs of life between events are taken down too.
     """
 
-    def __init__(
-        self, producer: Producer, policy: HTTPPolicy, *, verbatim: bool = False
-    ) -> None:
+    def __init__(self, producer: Producer, policy: HTTPPolicy, *, verbatim: bool = False) -> None:
         self.head: Head | None = None
         """As the application sent it."""
         self.whole: bytes | None = None

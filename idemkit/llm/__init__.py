@@ -6,6 +6,7 @@ from .identities import Level, identity, whose
 from .prices import Price, cost
 from .profiles import Profile, profile
 from .requests import Request
+from .savings import saved
 from .usages import Usage
 from .watch import Watch
 
@@ -23,6 +24,7 @@ __all__ = [
     "determinism",
     "identity",
     "profile",
+    "saved",
     "ttl",
     "usage",
     "whose",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
+from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -38,9 +40,6 @@ _SCHEMAS: Final = frozenset(
         "schema",
     }
 )
-# No array of JSON begins with bytes that are not a number's.
-_ORDERED: Final = b"{}"
-
 _CREDENTIALS: Final = (
     "authorization",
     "x-api-key",
@@ -112,7 +111,7 @@ def whose(request: Request, *, credential: bool = True) -> object:
 
 
 def decode(body: bytes) -> Any:
-    """Return what a JSON body says, its schemas as lists of names and values.
+    """Return what a JSON body says, its schemas and odd numbers as bytes.
 
     Raises:
         ValueError: It is no JSON, is nested too deep, or says different things to its readers.
@@ -143,14 +142,17 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = distinct(pairs)
     if not _SCHEMAS.isdisjoint(members):
         for name in _SCHEMAS.intersection(members):
-            members[name] = _ordered(members[name])
+            if isinstance(members[name], dict | list):
+                members[name] = _write(members[name]).encode()
     return members
 
 
-def _ordered(value: Any) -> Any:
-    if isinstance(value, dict):
-        return [_ORDERED, *(part for pair in value.items() for part in map(_ordered, pair))]
-    return [_ordered(part) for part in value] if isinstance(value, list) else value
+def _inside(written: bytes) -> list[Any]:
+    # What was read holds no NaN, so nothing else is written so.
+    return [math.nan, written.decode()]
+
+
+_write: Final = JSONEncoder(separators=(",", ":"), default=_inside).encode
 
 
 def _number(digits: str) -> int | float | bytes:
@@ -161,14 +163,8 @@ def _number(digits: str) -> int | float | bytes:
     return int(exact) if value.is_integer() else value
 
 
-def _integer(digits: str) -> int | bytes:
-    try:
-        return int(digits)
-    except ValueError:  # Python refuses thousands of digits
-        return digits.encode()
-
-
-_decode: Final = strict_decoder(integer=_integer, fraction=_number, members=_members)
+# `int` refuses thousands of digits, and so such a body counts by its bytes.
+_decode: Final = strict_decoder(integer=int, fraction=_number, members=_members)
 
 
 # ------------------------------------------------------------------------------ counting

@@ -7,8 +7,7 @@ and keeps no more than it has to.
 from __future__ import annotations
 
 import json
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,22 +29,50 @@ _TERMINAL: Final = {
 _FAILING: Final = frozenset({"error", "response.cancelled", "response.failed"})
 _FAILED: Final = ("cancelled", "failed")
 
-# Between two tokens of JSON in an event may be a line's end, and the beginning of the next.
-_COLON: Final = r"(?:\s|data:)*:(?:\s|data:)*"
-_ERROR: Final = rf'"error"{_COLON}(?!null)|"type"{_COLON}"error"|event: *error'
-_CHAT: Final = rf'\[DONE\]|"(?:finish_reason|usage)"{_COLON}(?!null)|{_ERROR}'
-_MARKS: Final = {
-    name: re.compile(marks.encode())
-    for name, marks in {
-        "chat.completions": _CHAT,
-        "completions": _CHAT,
-        "messages": rf"message_(?:start|delta|stop)|{_ERROR}",
-        "responses": rf"response\.(?:completed|incomplete|failed|cancelled)|{_ERROR}",
-    }.items()
-}
-_FAILURE: Final = re.compile(_ERROR.encode())
+_RESPONSE_ENDS: Final = tuple(
+    b"response." + end for end in (b"completed", b"incomplete", b"failed", b"cancelled")
+)
 _LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
-_LAST_LINE: Final = re.compile(rb'"done"\s*:\s*true|"error"')
+
+
+class Marks(NamedTuple):
+    """What is worth reading, told by bytes that are not.
+
+    Args:
+        words: Stand nowhere else, or rarely.
+        members: Names of JSON and the values that they usually have.
+    """
+
+    words: tuple[bytes, ...]
+    members: tuple[tuple[bytes, bytes], ...]
+
+    def are_in(self, pieces: bytes) -> bool:
+        """Tell whether there may be something to read; only if there is nothing, it is sure."""
+        for word in self.words:
+            if word in pieces:
+                return True
+        for name, usual in self.members:
+            found = pieces.count(name)
+            if found and found != pieces.count(name + b":" + usual) + pieces.count(
+                name + b": " + usual
+            ):
+                return True
+        return False
+
+
+_ERROR_WORDS: Final = (b"event: error", b"event:error")
+_ERROR: Final = (b'"error"', b"null")
+_ERRORS: Final = Marks(_ERROR_WORDS, (_ERROR,))
+_CHAT: Final = Marks(
+    (_DONE, *_ERROR_WORDS), (_ERROR, (b'"finish_reason"', b"null"), (b'"usage"', b"null"))
+)
+_MARKS: Final = {
+    "chat.completions": _CHAT,
+    "completions": _CHAT,
+    "messages": Marks((b"message_", *_ERROR_WORDS), (_ERROR,)),
+    "responses": Marks((*_RESPONSE_ENDS, *_ERROR_WORDS), (_ERROR,)),
+}
+_LINE_MARKS: Final = Marks((), ((b'"done"', b"false"), _ERROR))
 
 
 class Reader:
@@ -162,9 +189,7 @@ class Lines(_Sequence):
     ends = (b"\n",)
 
     def _look(self, pieces: bytes) -> None:
-        if _LAST_LINE.search(pieces) is None:
-            return
-        for line in pieces.splitlines():
+        for line in pieces.splitlines() if _LINE_MARKS.are_in(pieces) else ():
             said = self._read(line)
             if isinstance(said, dict) and said.get("done") is True:
                 self.complete = not self.failed
@@ -180,7 +205,7 @@ class Events(_Sequence):
 
     def __init__(self, name: str, findings: Findings) -> None:
         super().__init__(name, findings)
-        self._marks = _MARKS.get(name, _FAILURE)
+        self._marks = _MARKS.get(name, _ERRORS)
         self._terminal = _TERMINAL.get(name)
 
     def end(self) -> None:
@@ -190,7 +215,7 @@ class Events(_Sequence):
             self.complete = not self.failed
 
     def _look(self, pieces: bytes) -> None:
-        if self._marks.search(pieces) is not None:
+        if self._marks.are_in(pieces):
             for event in _events(pieces):
                 if not (self.complete or self.failed):
                     self._event(*event)

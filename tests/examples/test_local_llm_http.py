@@ -91,7 +91,7 @@ REFUSED: list[tuple[dict[str, object], int, str, str]] = [
     ({"temperature": "hot"}, 400, "temperature", "invalid_type"),
     ({"temperature": True}, 400, "temperature", "invalid_type"),
     ({"top_p": -0.1}, 400, "top_p", "invalid_value"),
-    ({"top_k": -1}, 400, "top_k", "invalid_value"),
+    ({"top_k": -2}, 400, "top_k", "invalid_value"),
     ({"repetition_penalty": 0.9}, 400, "repetition_penalty", "invalid_value"),
     ({"frequency_penalty": 3}, 400, "frequency_penalty", "invalid_value"),
     ({"presence_penalty": {}}, 400, "presence_penalty", "invalid_type"),

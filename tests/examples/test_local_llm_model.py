@@ -189,6 +189,14 @@ def test_top_k_keeps_k_tokens(logits: dict[int, float], top_k: int) -> None:
 
 
 @given(LOGITS, st.floats(0, 1))
+def test_min_p_keeps_what_is_likely_enough(logits: dict[int, float], min_p: float) -> None:
+    """The tokens that are left are those with a share of the likeliest one's probability."""
+    kept = distribution(logits, sampling=Sampling(min_p=min_p))
+    best = max(logits.values())
+    assert {token for token in logits if math.exp(logits[token] - best) >= min_p} == {*kept}
+
+
+@given(LOGITS, st.floats(0, 1))
 def test_top_p_keeps_enough_mass(logits: dict[int, float], top_p: float) -> None:
     """The tokens that are left had at least the probability asked for."""
     everything = distribution(logits, sampling=Sampling())
@@ -229,6 +237,14 @@ def test_frequency_and_presence_penalties() -> None:
     logits = {1: -1.0, 2: -1.0, 3: -1.0}
     penalized = penalize(logits, prompt={3}, answer=Counter({1: 1, 2: 3}), sampling=sampling)
     assert {1: -1.75, 2: -2.75, 3: -1.0} == penalized
+
+
+def test_bias_is_added() -> None:
+    """A bias moves its own token, if the model could say it at all."""
+    sampling = Sampling(bias={1: 2.5, 9: 1.0})
+    assert {1: 1.5, 2: -1.0} == penalize(
+        {1: -1.0, 2: -1.0}, prompt=set(), answer={}, sampling=sampling
+    )
 
 
 def test_draw_follows_probabilities() -> None:

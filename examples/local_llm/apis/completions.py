@@ -11,7 +11,9 @@ from ..generation import Finish, Sampled
 from ..model import MODEL_NAME
 from ..replies import LAST, Reply, Stream, document, sse
 from ..routes import Call, Route
-from .chat import ChatRequest, parse_chat
+from ..tools import Form
+from .chat_request import ChatRequest, parse_chat
+from .logprobs import logprob_entries
 
 __all__ = ["Completions"]
 
@@ -31,9 +33,10 @@ class Completions:
 
     def routes(self) -> list[Route]:
         """Return where the endpoint is."""
-        return [Route("POST", "/v1/chat/completions", self._create)]
+        return [Route("POST", "/v1/chat/completions", self.create)]
 
-    def _create(self, call: Call) -> Reply:
+    def create(self, call: Call) -> Reply:
+        """Answer a request."""
         request = parse_chat(call.json())
         answer = _Answer(request, self._engine)
         return Stream(answer.frames()) if request.stream else document(answer.reply())
@@ -53,6 +56,12 @@ class _Answer:
             "system_fingerprint": engine.model.fingerprint,
         }
 
+    def reply(self) -> Json:
+        """Return all answers at once, as a `chat.completion` object."""
+        choices = [self._choice(index) for index in range(self._request.choices)]
+        usage = self._usage()
+        return {**self._head, "object": "chat.completion", "choices": choices, "usage": usage}
+
     def frames(self) -> Iterator[bytes]:
         """Yield the events of a stream."""
         for chunk in self._chunks():
@@ -60,34 +69,32 @@ class _Answer:
         yield LAST
         yield _DONE
 
-    def reply(self) -> Json:
-        """Return all answers at once, as a `chat.completion` object."""
-        choices = [self._choice(index) for index in range(self._request.choices)]
-        usage = self._usage()
-        return {**self._head, "object": "chat.completion", "choices": choices, "usage": usage}
-
     def _chunks(self) -> Iterator[Json]:
         for index in range(self._request.choices):
-            yield self._chunk(index, {"role": "assistant", "content": ""})
-            for event in self._inference.choice(index).events:
+            choice = self._inference.choice(index)
+            said = _Said(choice.form)
+            yield self._chunk(index, {"role": "assistant", **said.begin()})
+            for event in choice.events:
                 match event:
                     case Sampled():
-                        yield self._chunk(index, {"content": event.text}, tokens=[event])
+                        yield self._chunk(index, said.go_on(event.text), tokens=[event])
                     case Finish():
-                        yield self._chunk(index, {}, reason=event.reason)
+                        yield self._chunk(index, {}, reason=said.reason(event))
                     case _:
                         assert_never(event)
         if self._request.include_usage:
             yield self._frame(choices=[], usage=self._usage())
 
     def _choice(self, index: int) -> Json:
-        events = list(self._inference.choice(index).events)
+        choice = self._inference.choice(index)
+        said = _Said(choice.form)
+        events = list(choice.events)
         tokens = [event for event in events if isinstance(event, Sampled)]
-        reasons = [event.reason for event in events if isinstance(event, Finish)]
-        content = "".join(sampled.text for sampled in tokens)
+        reasons = [said.reason(event) for event in events if isinstance(event, Finish)]
+        text = "".join(sampled.text for sampled in tokens)
         return {
             "index": index,
-            "message": {"role": "assistant", "content": content, "refusal": None},
+            "message": {"role": "assistant", "refusal": None, **said.whole(text)},
             "logprobs": self._logprobs(tokens),
             "finish_reason": reasons[0],
         }
@@ -95,11 +102,10 @@ class _Answer:
     def _chunk(
         self, index: int, delta: Json, *, tokens: Iterable[Sampled] = (), reason: str | None = None
     ) -> Json:
-        logprobs = self._logprobs(tokens)
         choice: Json = {
             "index": index,
             "delta": delta,
-            "logprobs": logprobs,
+            "logprobs": self._logprobs(tokens),
             "finish_reason": reason,
         }
         return self._frame(choices=[choice], usage=None)
@@ -121,13 +127,38 @@ class _Answer:
     def _logprobs(self, tokens: Iterable[Sampled]) -> Json | None:
         if not self._request.logprobs:
             return None
-        return {"content": [_logprob_entry(sampled) for sampled in tokens], "refusal": None}
+        return {"content": logprob_entries(tokens), "refusal": None}
 
 
-def _logprob_entry(sampled: Sampled) -> Json:
-    top = [_token_entry(token, logprob) for token, logprob in sampled.alternatives]
-    return {**_token_entry(sampled.token, sampled.logprob), "top_logprobs": top}
+class _Said:
+    """How a message holds what is said: as its content, or as the arguments of a tool call."""
 
+    def __init__(self, form: Form | None) -> None:
+        self._tool = form.tool if form else None
+        self._id = f"call_{uuid4().hex}"
 
-def _token_entry(token: str, logprob: float) -> Json:
-    return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+    def whole(self, text: str) -> Json:
+        """Return the members of a whole message."""
+        if self._tool is None:
+            return {"content": text}
+        return {"content": None, "tool_calls": [self._call(text)]}
+
+    def begin(self) -> Json:
+        """Return the members of a message's first delta."""
+        if self._tool is None:
+            return {"content": ""}
+        return {"content": None, "tool_calls": [{"index": 0, **self._call("")}]}
+
+    def go_on(self, text: str) -> Json:
+        """Return the members of a further delta."""
+        if self._tool is None:
+            return {"content": text}
+        return {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}
+
+    def reason(self, finish: Finish) -> str:
+        """Return why the message ended."""
+        return "tool_calls" if self._tool and finish.reason == "stop" else finish.reason
+
+    def _call(self, arguments: str) -> Json:
+        function = {"name": self._tool, "arguments": arguments}
+        return {"id": self._id, "type": "function", "function": function}

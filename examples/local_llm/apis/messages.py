@@ -11,7 +11,7 @@ from ..generation import Finish, Sampled
 from ..model import MODEL_NAME
 from ..replies import LAST, Reply, Stream, document, sse
 from ..routes import Call, Route
-from .message import MessageRequest, parse_message, read_prefix, usage
+from .message_request import MessageRequest, parse_message, read_prefix, usage
 
 __all__ = ["Messages"]
 

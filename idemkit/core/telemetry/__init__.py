@@ -18,6 +18,7 @@ from .operations import (
     replayed,
     started,
 )
+from .savings import saved
 
 __all__ = [
     "Observed",
@@ -30,6 +31,7 @@ __all__ = [
     "lease_lost",
     "refused",
     "replayed",
+    "saved",
     "started",
     "store_observed",
 ]

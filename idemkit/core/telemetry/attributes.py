@@ -26,6 +26,9 @@ CHUNKS: Final = "idemkit.stream.chunks"
 SIZE: Final = "idemkit.stream.size"
 FIRST_CHUNK: Final = "idemkit.stream.first_chunk.duration"
 READERS: Final = "idemkit.stream.readers"
+MODEL: Final = "idemkit.model"
+TOKEN_TYPE: Final = "idemkit.token.type"
+CURRENCY: Final = "idemkit.currency"
 ERROR: Final = "error.type"
 
 

@@ -40,6 +40,8 @@ class Signals:
     sizes: Counter
     first_chunk: Histogram
     readers: UpDownCounter
+    saved_tokens: Counter
+    saved_cost: Counter
 
 
 _signals: Signals | None = None
@@ -122,6 +124,7 @@ def _instruments(tracer: Tracer, meter: Meter) -> Signals:
             "idemkit.lease.losses", unit="{lease}", description="Leases lost while running."
         ),
         **_of_streams(meter),
+        **_of_models(meter),
     )
 
 
@@ -143,6 +146,21 @@ def _of_streams(meter: Meter) -> dict[str, Any]:
             "idemkit.stream.readers",
             unit="{reader}",
             description="Duplicates that read what is being produced.",
+        ),
+    }
+
+
+def _of_models(meter: Meter) -> dict[str, Any]:
+    return {
+        "saved_tokens": meter.create_counter(
+            "idemkit.saved.tokens",
+            unit="{token}",
+            description="Tokens of answers that were replayed.",
+        ),
+        "saved_cost": meter.create_counter(
+            "idemkit.saved.cost",
+            unit="{currency}",
+            description="What answers that were replayed have cost.",
         ),
     }
 

@@ -54,9 +54,7 @@ class Dialect(NamedTuple):
             extensions["reason_phrase"] = besides[_REASON].encode("latin-1")
         fields = [pair for pair in (*head.headers.pairs, *marks) if pair[0][0] != ":"]
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
-        return self.library.Response(
-            head.status, headers=raw, stream=stream, extensions=extensions
-        )
+        return self.library.Response(head.status, headers=raw, stream=stream, extensions=extensions)
 
     def tired(self, request: Any) -> Exception:
         """Return what a caller hears whose own patience is over."""

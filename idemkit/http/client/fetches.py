@@ -7,6 +7,7 @@ again, and finds the answer where it left it. The server hears of none of that.
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
@@ -17,12 +18,11 @@ from ...llm import Watch
 from ...producers import Producer, TaskProducer
 from ..transcript import Transcript
 from .dialects import dialect_of, head_of
-from .gate import succeeded
+from .settings import succeeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from ...core.engine import Engine
     from ...core.execution import Execution
     from ...errors import StreamInterruptedError
     from ..answers import Head
@@ -51,7 +51,7 @@ class Fetch(Producer):
 
     def __init__(self, gate: Gate, execution: Execution, transport: Any, request: Any) -> None:
         super().__init__(gate.engine, execution, lasting=True)
-        self.transcript: Transcript = Transcript(self, gate.policy, verbatim=True)
+        self.transcript: Transcript = Transcript(self, gate.settings.http, verbatim=True)
         self.error: BaseException | None = None
         """What it ended with before its answer was complete."""
         self._gate = gate
@@ -79,17 +79,17 @@ class Fetch(Producer):
         if not self.transcript.ending:
             super().stop(error)
 
+    @abstractmethod
     async def _send(self) -> Any:
         """Send the request, and return the head of what comes back."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _parts(self, response: Any) -> AsyncIterator[bytes]:
         """Return an iterator over the body."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _hang_up(self, response: Any) -> None:
         """Let go of the connection."""
-        raise NotImplementedError
 
     async def _drain(self, parts: AsyncIterator[bytes]) -> None:
         """Wait a moment for the end of what nobody needs any more."""
@@ -187,10 +187,11 @@ class ThreadFetch(Fetch):
     def begin(self) -> None:
         """Go, now that somebody listens."""
         self.execution.leave_thread()
-        work = copy_context().run
-        threading.Thread(
-            target=work, args=(self._work,), name="idemkit-fetch", daemon=True
-        ).start()
+        run, work = copy_context().run, self._work
+        try:
+            threading.Thread(target=run, args=(work,), name="idemkit-fetch", daemon=True).start()
+        except RuntimeError:  # no thread is to be had
+            run(work)
 
     def deserted(self) -> None:
         """Go on."""

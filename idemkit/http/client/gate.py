@@ -8,27 +8,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ...core.call import Call
 from ...core.execution import current_execution
 from ...core.keys import canonical, digest, prefix
-from ...core.policy import OnDuplicate, chosen, seconds
 from ...llm import Request, identity, profile, whose
 from ...operation import Configuration
 from ..fingerprint import fingerprint
 from ..follower import Case
-from ..policy import HTTPPolicy, check_hook
 from ..syntax import parse_key
 from .occurrences import Occurrences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from ...core.engine import Engine
-    from ...core.policy import TTL, Duration
-    from ...llm import Price, Result
+    from ...llm import Result
     from ...stores.base import Caller
-    from ..policy import Derive
-    from ..views import Response
     from .occurrences import Ticket
+    from .settings import Settings
 
-__all__ = ["MOST", "Errand", "Gate", "succeeded"]
+__all__ = ["MOST", "Errand", "Gate"]
 
 MOST: Final = 64 * 1024 * 1024
 """Bytes of a request up to which it can be guarded."""
@@ -61,47 +55,18 @@ class Gate:
     Args:
         idempotency: Where.
         caller: The colour of those who send them.
-        ttl: Seconds an answer is replayed, or a callable on the call; None follows `idempotency`.
-        derive: ``"request"`` makes the key of a request without one from all that it says.
-        on_duplicate: Whether a duplicate waits for the running request or is refused at once.
-        wait: Seconds for which a duplicate waits; None sets no limit but the request's own.
-        record: Tells which whole answers are kept; None keeps all.
-        patience: Seconds of silence after which an answer is given up.
-        prices: Of models, by name.
+        settings: How.
 
     Raises:
-        TypeError: Something is of the wrong type.
-        ValueError: A setting is out of range.
+        TypeError: What is no `Idempotency`, or cannot guard requests.
     """
 
-    def __init__(
-        self,
-        idempotency: Configuration,
-        caller: Caller,
-        *,
-        ttl: TTL | None,
-        derive: Derive | None,
-        on_duplicate: OnDuplicate,
-        wait: Duration | None,
-        record: Callable[[Result], bool] | None,
-        patience: Duration,
-        prices: Mapping[str, Price] | None,
-    ) -> None:
+    def __init__(self, idempotency: Configuration, caller: Caller, settings: Settings) -> None:
         _check(idempotency)
-        chosen(on_duplicate, "on_duplicate", OnDuplicate)
-        if record is not None:
-            check_hook(record, "record")
-        self.policy: HTTPPolicy = HTTPPolicy(derive=derive, keep=_kept)
-        """Which answers are kept, by their status."""
-        self.patience: float = seconds(patience, "timeout")
-        self.wait: float = float("inf") if wait is None else seconds(wait, "wait")
-        self.prices: Mapping[str, Price] = {} if prices is None else {**prices}
+        self.settings: Settings = settings
         self._idempotency = idempotency
         self._caller: Caller = caller
-        self._derives = derive is not None
-        self._record = record
-        settings: dict[str, Any] = {"on_duplicate": on_duplicate}
-        self._policy = idempotency.refined(settings if ttl is None else {**settings, "ttl": ttl})
+        self._policy = idempotency.refined(settings.of_engine)
         self._occurrences = Occurrences()
         self._head = prefix(idempotency.namespace, "idemkit.http.client", 1)
 
@@ -120,7 +85,7 @@ class Gate:
         if request.method in _NEVER:
             return False
         if _HEADER not in request.headers:
-            around = self._derives or current_execution() is not None
+            around = self.settings.derive is not None or current_execution() is not None
             if not around or request.method not in _BY_ITSELF:
                 return False
         length = request.headers.get("content-length", "")
@@ -128,10 +93,11 @@ class Gate:
 
     def wants(self, result: Result) -> bool:
         """Say whether the user wants a whole answer kept; it is, if the predicate fails."""
-        if self._record is None:
+        record = self.settings.record
+        if record is None:
             return True
         try:
-            return bool(self._record(result))
+            return bool(record(result))
         except Exception:
             logger.exception("record failed, and so the answer is kept")
             return True
@@ -172,15 +138,6 @@ def _payload(request: Request) -> bytes:
         return digest(canonical((request.method, profile(request).name, said)))
     kind = dict(request.headers).get("content-type", "")
     return fingerprint(request.method, "", "", kind, request.body)
-
-
-def succeeded(status: int) -> bool:
-    """Say whether an answer is a success; nothing else is kept."""
-    return 200 <= status < 300  # noqa: PLR2004 - known to every reader
-
-
-def _kept(response: Response) -> bool:
-    return succeeded(response.status)
 
 
 def _check(idempotency: Any) -> None:

@@ -14,6 +14,7 @@ from .connections import Connections
 from .dialects import dialect_of
 from .fetches import AsyncFetch, ThreadFetch
 from .gate import Gate
+from .settings import Settings
 from .visits import Visit, refusal
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class _Transport:
     _verb: str
     _kind: type[AsyncFetch | ThreadFetch]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - this is where users read what there is
         self,
         transport: Any = None,
         *,
@@ -57,17 +58,16 @@ class _Transport:
         if transport is not None and not callable(getattr(transport, self._verb, None)):
             message = f"transport must have {self._verb}(), which {type(transport).__name__} lacks"
             raise TypeError(message)
-        self._gate = Gate(
-            idempotency,
-            self._frame.caller,
+        settings = Settings(
             ttl=ttl,
             derive=derive,
             on_duplicate=on_duplicate,
             wait=wait,
             record=record,
-            patience=timeout,
-            prices=prices,
+            timeout=timeout,
+            prices={} if prices is None else {**prices},
         )
+        self._gate = Gate(idempotency, self._frame.caller, settings)
         self._connections = Connections(transport, self._frame)
         self._fetches: set[Fetch] = set()
 
@@ -85,7 +85,7 @@ class _Transport:
 
     def _fetch(self, execution: Execution, request: Any) -> Fetch:
         dialect = dialect_of(request)
-        patience = {**request.extensions.get("timeout", {}), "read": self._gate.patience}
+        patience = {**request.extensions.get("timeout", {}), "read": self._gate.settings.patience}
         transport = self._connections.of(dialect.library)
         fetch = self._kind(self._gate, execution, transport, dialect.upstream(request, patience))
         self._fetches.add(fetch)

@@ -62,7 +62,8 @@ class Visit:
         self._begin = fetch
         self._dialect = dialect_of(request)
         self._patience = patience_of(request)
-        wait = min(gate.wait, self._patience)
+        wait = min(gate.settings.wait_seconds, self._patience)
+        self._impatient = wait < gate.settings.wait_seconds and gate.settings.waits
         self._follower = Follower(gate.engine, errand.case, wait, takes_over=False)
         self._fetch: Fetch | None = None
 
@@ -120,15 +121,13 @@ class Visit:
         """Return the response for an error of ours, or raise what it means to the caller."""
         if self._fetch is not None and error is self._fetch.error and not self._is_ours(error):
             raise error
-        problem = of_error(error)
-        if isinstance(error, InProgressError):
-            if self._patience < self._gate.wait and self._case.policy.on_duplicate == "wait":
-                raise self._dialect.tired(self._request) from None
-        elif isinstance(error, StreamInterruptedError):
-            if not error.cancelled:
-                raise self._dialect.broken(str(error), self._request) from None
-            problem = replace(problem, status=409)
-        return refusal(self._dialect, problem)
+        if isinstance(error, InProgressError) and self._impatient:
+            raise self._dialect.tired(self._request) from None
+        if not isinstance(error, StreamInterruptedError):
+            return refusal(self._dialect, of_error(error))
+        if not error.cancelled:
+            raise self._dialect.broken(str(error), self._request) from None
+        return refusal(self._dialect, replace(of_error(error), status=409))
 
     def _heard(self, told: IdempotencyError) -> BaseException:
         """Return what a fetch of ours has ended with, or what others are told of it."""

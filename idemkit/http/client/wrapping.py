@@ -83,5 +83,6 @@ def _guard(client: Any, settings: dict[str, Any]) -> None:
     # Nothing public changes the transports of a client that is there.
     client._transport = guarded(client._transport)  # noqa: SLF001
     client._mounts = {  # noqa: SLF001
-        pattern: guarded(transport) for pattern, transport in client._mounts.items()  # noqa: SLF001
+        pattern: guarded(transport)
+        for pattern, transport in client._mounts.items()  # noqa: SLF001
     }

@@ -143,6 +143,10 @@ class Door:
         """Look at the record."""
         return cast("tuple[Record, int] | None", self.run(self.store.peek(at)))
 
+    def look_up(self, *asked: tuple[str, bytes]) -> Sequence[Done | None]:
+        """Look up what is recorded for some addresses and fingerprints."""
+        return cast("Sequence[Done | None]", self.run(self.store.look_up(asked)))
+
     def record(self, *, at: str = "a") -> Record:
         """Return the record, which must be there."""
         seen = self.peek(at=at)

@@ -144,3 +144,42 @@ class Outcomes(Contract):
         done(door)
         door.forget()
         assert None is door.store.recall("a", FINGERPRINT)
+
+    def test_look_up_never_invents(self, door: Door) -> None:
+        """Of what is not done nothing is found, and every question is answered."""
+        door.own(at="running")
+        asked = [("unseen", FINGERPRINT), ("running", FINGERPRINT)]
+        assert [None, None] == list(door.look_up(*asked))
+
+    def test_look_up_agrees_with_claims(self, door: Door) -> None:
+        """What is found, if anything is, is what a claim is given, each in its place."""
+        for place in ("a", "b"):
+            door.complete(door.own(at=place), place.encode(), at=place)
+        claimed = done(door).recorded
+        found = [answer and answer.recorded for answer in door.look_up(("a", FINGERPRINT))]
+        more = door.look_up(("b", FINGERPRINT), ("unseen", FINGERPRINT), ("a", FINGERPRINT))
+        bodies = [answer and answer.recorded.body for answer in more]
+        assert found in ([None], [claimed])
+        assert bodies in ([None] * 3, [b"b", None, b"a"])
+
+    def test_look_up_says_how_long_an_outcome_is_replayed(self, door: Door) -> None:
+        """What is found tells how many milliseconds it stays true, as a replay does."""
+        door.complete(door.own(), ttl=60_000)
+        (answer,) = door.look_up(("a", FINGERPRINT))
+        assert answer is None or 0 < answer.left <= 60_000
+
+    def test_look_up_is_for_one_payload(self, door: Door) -> None:
+        """An outcome is not found for another payload."""
+        door.complete(door.own())
+        assert [None] == list(door.look_up(("a", b"other")))
+
+    def test_look_up_finds_nothing_that_has_ended(self, door: Door) -> None:
+        """After its time an outcome is not found, even if it may still stand in for another."""
+        door.complete(door.own(), ttl=1, stale=60_000)
+        door.wait(5)
+        assert [None] == list(door.look_up(("a", FINGERPRINT)))
+
+    def test_look_up_changes_nothing(self, door: Door) -> None:
+        """Whoever looks takes no claim: the next caller is a first one."""
+        door.look_up(("a", FINGERPRINT))
+        assert isinstance(door.claim(), Acquired)

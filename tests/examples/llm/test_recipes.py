@@ -18,8 +18,10 @@ COSTS: dict[str, dict[tuple[str, str | None], int]] = {
     "fallbacks": {(CHAT, None): 6, (CHAT, "refuse"): 2},
     "rate_limits": {(CHAT, None): 4, (CHAT, "refuse"): 2},
     "retries": {(CHAT, None): 6, (CHAT, "refuse"): 12},
-    "structured_output": {(CHAT, None): 5, (CHAT, "pass"): 1, (CHAT, "refuse"): 1},
-    "timeouts_and_cancel": {(CHAT, None): 2, (CHAT, "slow"): 4},
+    "sampling_parameters": {(CHAT, None): 16},
+    "streaming": {(CHAT, None): 5, (CHAT, "truncate"): 1},
+    "structured_output": {(CHAT, None): 4, (CHAT, "pass"): 1, (CHAT, "refuse"): 1},
+    "timeouts_and_cancel": {(CHAT, None): 2, (CHAT, "slow"): 5},
 }
 
 

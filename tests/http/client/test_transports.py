@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-from typing import Any
 
 import pytest
 
@@ -105,7 +104,9 @@ async def test_impatient_client(kind: Caller, model: Upstream, idem: Idempotency
 @pytest.mark.parametrize("status", [400, 408, 409, 429, 500, 503])
 async def test_failure_is_not_kept(client: Caller, model: Upstream, status: int) -> None:
     """A refusal reaches who asked, and the next request goes out again."""
-    model.script = lambda exchange: exchange.whole(b"{}", status, {"X-Number": f"{exchange.number}"})
+    model.script = lambda exchange: exchange.whole(
+        b"{}", status, {"X-Number": f"{exchange.number}"}
+    )
     responses = [await client.post() for _ in range(2)]
     assert [(status, "1"), (status, "2")] == [
         (response.status_code, response.headers["x-number"]) for response in responses
@@ -290,5 +291,3 @@ async def test_close_waits(kind: Caller, model: Upstream, idem: Idempotency) -> 
     body = b"".join([part async for part in other.stream()])
     await other.close()
     assert (1, b"".join(events("a"))) == (len(model.asked), body)
-
-

@@ -50,9 +50,7 @@ class Exchange:
         """End the body cleanly."""
         self._handler.wfile.write(b"0\r\n\r\n")
 
-    def whole(
-        self, body: bytes, status: int = 200, headers: dict[str, str] | None = None
-    ) -> None:
+    def whole(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
         """Send an answer in one piece."""
         handler = self._handler
         handler.send_response(status)
@@ -133,7 +131,11 @@ def upstream() -> Iterator[Upstream]:
 
 def says(text: str, **more: Any) -> bytes:
     """Return a chat completion."""
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    choice = {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": text},
+    }
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     answer = {"id": "c1", "object": "chat.completion", "created": 1, "model": "m"}
     return json.dumps({**answer, "choices": [{**choice, **more}], "usage": usage}).encode()

@@ -14,7 +14,7 @@ from ..schema import check_schema
 from ..tools import Form, called
 from .reading import INT64, MOST_TOKENS, check_model, read_seed
 
-__all__ = ["MessageRequest", "Part", "Prefix", "parse_message", "read_prefix"]
+__all__ = ["MessageRequest", "Part", "Prefix", "parse_message", "read_prefix", "usage"]
 
 _MOST_MARKS = 4
 _ROLES = frozenset({"user", "assistant", "system"})

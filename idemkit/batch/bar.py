@@ -1,0 +1,40 @@
+"""A bar on the standard error output, drawn by tqdm."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+if TYPE_CHECKING:
+    from .progress import Progress
+
+__all__ = ["Bar"]
+
+
+# It is drawn when an item comes, and needs no thread that watches over it.
+_Tqdm: Any = type("_Tqdm", (tqdm,), {"monitor_interval": 0})
+
+
+class Bar:
+    """Show how far a `.map` has come.
+
+    Args:
+        total: How many items there are, if that is known.
+    """
+
+    def __init__(self, total: int | None) -> None:
+        self._bar = _Tqdm(total=total, unit=" items", file=sys.stderr, miniters=1)
+
+    def __call__(self, progress: Progress) -> None:
+        """Show it, one item further."""
+        executed, replayed, failed, tokens_saved, _ = progress
+        counts = f"{executed} executed, {replayed} replayed, {failed} failed"
+        saved = f", {tokens_saved} tokens saved" if tokens_saved else ""
+        self._bar.set_postfix_str(counts + saved, refresh=False)
+        self._bar.update()
+
+    def close(self) -> None:
+        """Draw it a last time."""
+        self._bar.close()

@@ -1,0 +1,76 @@
+"""Tests of `idemkit.http.client.wrapping`: clients and SDKs that are there already."""
+
+from collections.abc import AsyncIterator
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from idemkit import Idempotency
+from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport, wrap
+from tests.http.client.callers import CHAT, PROMPT, Caller
+from tests.http.client.upstream import Upstream, says, upstream
+
+
+@pytest.fixture
+async def own(kind: Caller, model: Upstream) -> AsyncIterator[Caller]:
+    """Return a client of each kind that nobody guards."""
+    caller = Caller(kind.library, blocking=kind.blocking)
+    make = kind.library.Client if kind.blocking else kind.library.AsyncClient
+    caller.client = make(base_url=model.url)
+    yield caller
+    await caller.close()
+
+
+async def test_client_is_guarded_in_place(own: Caller, model: Upstream, idem: Idempotency) -> None:
+    """It is the same client, and the same request goes out once."""
+    model.script = lambda exchange: exchange.whole(says(str(exchange.number)))
+    assert wrap(own.client, idempotency=idem, derive="request") is own.client
+    contents = {(await own.post()).content for _ in range(2)}
+    assert {says("1")} == contents
+
+
+async def test_wrapped_twice_is_wrapped_once(own: Caller, idem: Idempotency) -> None:
+    """A client that is guarded stays as it is."""
+    wrap(own.client, idempotency=idem)
+    transport = own.client._transport
+    wrap(own.client, idempotency=idem)
+    assert transport is own.client._transport
+
+
+def test_proxies_of_the_environment(
+    model: Upstream, idempotency: Idempotency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would have gone through a proxy still does, guarded; so does what is excepted."""
+    with upstream() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with httpx2.Client() as client:
+            wrap(client, idempotency=idempotency, derive="request")
+            for _ in range(2):
+                client.post("http://provider.example/v1/chat/completions", json=PROMPT)
+                client.post(f"{model.url}{CHAT}", json=PROMPT)
+        assert (1, 1) == (len(proxy.asked), len(model.asked))
+        assert "http://provider.example/v1/chat/completions" == proxy.asked[0].path
+
+
+@pytest.mark.parametrize(
+    ("sdk", "transport"),
+    [
+        (openai.OpenAI, IdempotentTransport),
+        (openai.AsyncOpenAI, AsyncIdempotentTransport),
+        (anthropic.Anthropic, IdempotentTransport),
+        (anthropic.AsyncAnthropic, AsyncIdempotentTransport),
+    ],
+)
+def test_sdk(sdk: type, transport: type, idempotency: Idempotency) -> None:
+    """The client inside an SDK is found."""
+    client = wrap(sdk(api_key="k"), idempotency=idempotency)
+    assert isinstance(client._client._transport, transport)
+
+
+def test_nothing_to_wrap(idempotency: Idempotency) -> None:
+    """What has no client in it is refused."""
+    with pytest.raises(TypeError, match="no client of httpx2 or httpx in object"):
+        wrap(object(), idempotency=idempotency)

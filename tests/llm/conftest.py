@@ -1,0 +1,5 @@
+"""What tests of requests to models start from."""
+
+from tests.core.conftest import backend
+
+__all__ = ["backend"]

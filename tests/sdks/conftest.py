@@ -1,0 +1,55 @@
+"""A model on loopback, and every package that is installed."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Any, TypeAlias
+
+import pytest
+
+from examples.local_llm import LocalLLM
+from idemkit import Idempotency
+from tests.sdks.packages import ASKS
+from tests.sdks.talks import Ask, Colour, Site, Talk
+
+Open: TypeAlias = Callable[..., Talk]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test over all ways to ask, or over those that stream, in each colour there is."""
+    names = metafunc.fixturenames
+    if "ask" in names or "stream" in names:
+        name = "ask" if "ask" in names else "stream"
+        asks = [ask for ask in ASKS if ask.streams or name == "ask"]
+        pairs = [(ask, colour) for ask in asks for colour in ask.colours if "colour" in names]
+        metafunc.parametrize(
+            (name, "colour"), pairs, ids=[f"{ask}-{colour}" for ask, colour in pairs]
+        )
+
+
+@pytest.fixture
+def llm() -> Iterator[LocalLLM]:
+    """Return a model that answers at once."""
+    with LocalLLM(tokens_per_second=0) as server:
+        yield server
+
+
+@pytest.fixture
+async def idem() -> AsyncIterator[Idempotency]:
+    """Return where requests are guarded."""
+    async with Idempotency("memory://") as idempotency:
+        yield idempotency
+
+
+@pytest.fixture
+async def open_talk(llm: LocalLLM, idem: Idempotency) -> AsyncIterator[Open]:
+    """Return what opens clients, which are closed after the test."""
+    async with AsyncExitStack() as stack:
+
+        def opened(ask: Ask, colour: Colour, *, derive: Any = "request", **more: Any) -> Talk:
+            site_names = {name: more.pop(name) for name in ("timeout", "retries") if name in more}
+            site = Site(llm.url, colour == "sync", **site_names)
+            talk = Talk(ask, site, idem, derive=derive, **more)
+            stack.push_async_callback(talk.close)
+            return talk
+
+        yield opened

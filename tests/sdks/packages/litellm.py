@@ -1,0 +1,38 @@
+"""LiteLLM, through the clients of OpenAI that it takes."""
+
+from typing import Any
+
+import litellm
+
+from examples.local_llm import MODEL_NAME
+from tests.sdks.packages.openai import HTTP, connect
+from tests.sdks.talks import MESSAGES, MOST, Ask, Package, Site
+
+__all__ = ["ASKS"]
+
+
+class _Client:
+    """The verbs of one colour, and the client beneath them."""
+
+    def __init__(self, site: Site) -> None:
+        self.client = connect(site)
+        self.complete: Any = litellm.completion if site.blocking else litellm.acompletion
+        self.close = self.client.close
+
+    def chat(self, **more: Any) -> Any:
+        """Ask."""
+        return self.complete(
+            f"openai/{MODEL_NAME}",
+            MESSAGES,
+            max_tokens=MOST,
+            client=self.client,
+            max_retries=self.client.max_retries,
+            **more,
+        )
+
+
+LITELLM = Package("litellm", HTTP, _Client)
+ASKS = [
+    Ask(LITELLM, "chat", lambda client: client.chat()),
+    Ask(LITELLM, "chat-stream", lambda client: client.chat(stream=True), streams=True),
+]

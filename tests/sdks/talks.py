@@ -1,0 +1,179 @@
+"""What asks a model: packages, the ways in which they ask, and clients that tests talk through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from inspect import isawaitable
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+from idemkit import Idempotency
+from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport, wrap
+
+__all__ = ["MESSAGES", "MOST", "PROMPT", "Ask", "Colour", "Package", "Site", "Talk", "Way", "plain"]
+
+PROMPT = "Return the name of the file"
+MESSAGES = [{"role": "user", "content": PROMPT}]
+MOST = 12
+"""Tokens of an answer."""
+
+Colour: TypeAlias = Literal["sync", "async"]
+Way: TypeAlias = Literal["injected", "wrapped", "unguarded"]
+
+_END = object()
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a client is to ask, and how.
+
+    Args:
+        url: The address of the server, without a path.
+        blocking: Whether the client is one for threads.
+        http: The HTTP client that it is to use; None leaves it its own.
+        timeout: Seconds.
+        retries: How often it may try again by itself.
+    """
+
+    url: str
+    blocking: bool
+    http: Any = None
+    timeout: float = 30.0
+    retries: int = 0
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of clients.
+
+    Args:
+        name: As it is imported.
+        http: The HTTP library under it.
+        open: Return a client.
+        close: Close a client, or return what is awaited for that.
+    """
+
+    name: str
+    http: ModuleType
+    open: Callable[[Site], Any]
+    close: Callable[[Any], Any] = lambda client: client.close()  # noqa: E731 - a default
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One way to ask.
+
+    Args:
+        package: Whose client it takes.
+        name: Short, for the names of tests.
+        call: Takes a client; returns an answer or a stream, or what is awaited for it.
+        streams: Whether the answer comes in events.
+        colours: In which colours there are clients.
+        plain: Turns an answer, or an event, into what can be compared.
+    """
+
+    package: Package
+    name: str
+    call: Callable[[Any], Any]
+    streams: bool = False
+    colours: tuple[Colour, ...] = ("sync", "async")
+    plain: Callable[[Any], Any] = field(default=lambda value: plain(value))
+
+    def __repr__(self) -> str:
+        return f"{self.package.name}-{self.name}"
+
+
+def plain(value: Any) -> Any:
+    """Return a parsed object as plain values, with the name of its type."""
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    dump = getattr(value, "model_dump", None)
+    return value if dump is None else (type(value).__name__, dump(warnings=False))
+
+
+class Talk:
+    """A client, asked from an event loop whatever its colour.
+
+    Args:
+        ask: How it asks.
+        site: Where.
+        way: How it is guarded.
+        idempotency: Where it is guarded.
+        settings: Of the transport.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        site: Site,
+        idempotency: Idempotency,
+        way: Way = "injected",
+        **settings: Any,
+    ) -> None:
+        self.ask = ask
+        self.blocking = site.blocking
+        self._http: Any = None
+        if way == "injected":
+            self._http = _guarded_http(ask.package.http, site, idempotency, settings)
+        self.client: Any = ask.package.open(replace(site, http=self._http))
+        if way == "wrapped":
+            wrap(self.client, idempotency=idempotency, **settings)
+
+    async def whole(self, call: Callable[[Any], Any] | None = None) -> Any:
+        """Ask, and return all of the answer as plain values."""
+        if self.ask.streams and call is None:
+            return [self.ask.plain(event) async for event in self.events()]
+        return self.ask.plain(await self._run(lambda: (call or self.ask.call)(self.client)))
+
+    async def events(self) -> AsyncIterator[Any]:
+        """Ask, and yield the events of the answer; who leaves early closes the stream."""
+        opened = await self._run(lambda: self.ask.call(self.client))
+        stream = opened
+        if hasattr(opened, "__aenter__"):
+            stream = await opened.__aenter__()
+        elif hasattr(opened, "__enter__"):
+            stream = await self._run(opened.__enter__)
+        try:
+            async for event in self._each(stream):
+                yield event
+        finally:
+            await self._leave(opened)
+
+    async def _each(self, stream: Any) -> AsyncIterator[Any]:
+        if not self.blocking:
+            async for event in stream:
+                yield event
+            return
+        events: Iterator[Any] = iter(stream)
+        while (event := await asyncio.to_thread(next, events, _END)) is not _END:
+            yield event
+
+    async def _leave(self, opened: Any) -> None:
+        for way, given in (("__aexit__", 3), ("__exit__", 3), ("aclose", 0), ("close", 0)):
+            if hasattr(opened, way):
+                await self._run(lambda: getattr(opened, way)(*[None] * given))
+                return
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._run(lambda: self.ask.package.close(self.client))
+        if self._http is not None:
+            await self._run(self._http.close if self.blocking else self._http.aclose)
+
+    async def _run(self, call: Callable[[], Any]) -> Any:
+        if self.blocking:
+            return await asyncio.to_thread(call)
+        value = call()
+        return await value if isawaitable(value) else value
+
+
+def _guarded_http(
+    library: ModuleType, site: Site, idempotency: Idempotency, settings: dict[str, Any]
+) -> Any:
+    if site.blocking:
+        transport: Any = IdempotentTransport(idempotency=idempotency, **settings)
+        return library.Client(transport=transport, timeout=site.timeout)
+    transport = AsyncIdempotentTransport(idempotency=idempotency, **settings)
+    return library.AsyncClient(transport=transport, timeout=site.timeout)
