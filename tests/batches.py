@@ -1,14 +1,15 @@
 """Ways through a `.map` of either colour, and bodies that say which items they ran for."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.doors import Door
-from tests.servers import DEADLINE
+import pytest
 
-__all__ = ["Crowd", "Runs", "drained", "handed_out"]
+from tests.doors import Door
+from tests.servers import wait_until
+from tests.stand_ins import reached
+
+__all__ = ["Runs", "drained", "handed_out", "waiting"]
 
 
 class Runs:
@@ -31,28 +32,23 @@ class Runs:
         self.double = double
 
 
-class Crowd:
-    """A body, `meet`, whose runs wait for each other, and say how many there were at once.
+def waiting(door: Door, *steps: Callable[[], bool]) -> Any:
+    """Return a guarded function whose item is the place of what it waits for, or beyond them."""
+    if door.colour == "sync":
 
-    Args:
-        size: How many must meet before any goes on.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.most = 0
-        self._inside = 0
-        self._changed = threading.Condition()
-
-        def meet(item: int) -> int:
-            with self._changed:
-                self._inside += 1
-                self.most = max(self.most, self._inside)
-                self._changed.notify_all()
-                assert self._changed.wait_for(lambda: self.most >= size, DEADLINE)
-                self._inside -= 1
+        def wait(item: int) -> int:
+            if item < len(steps):
+                wait_until(steps[item])
             return item
 
-        self.meet = meet
+        return door.idempotency.idempotent(name="shop.wait")(wait)
+
+    async def wait_async(item: int) -> int:
+        if item < len(steps):
+            await reached(steps[item])
+        return item
+
+    return door.idempotency.idempotent(name="shop.wait")(wait_async)
 
 
 def drained(door: Door, mapping: Any) -> list[Any]:
@@ -62,12 +58,12 @@ def drained(door: Door, mapping: Any) -> list[Any]:
     return results
 
 
-def handed_out(door: Door, mapping: Any) -> list[Any]:
-    """Return what a `.map` hands out before it raises a ValueError."""
+def handed_out(door: Door, mapping: Any) -> tuple[list[Any], str]:
+    """Return what a `.map` hands out before it raises a ValueError, and what that says."""
     results: list[Any] = []
-    with suppress(ValueError):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - what it says is returned
         _drain(door, mapping, results)
-    return results
+    return results, str(caught.value)
 
 
 def _drain(door: Door, mapping: Any, results: list[Any]) -> None:
@@ -78,6 +74,6 @@ def _drain(door: Door, mapping: Any, results: list[Any]) -> None:
 
     async def drain() -> None:
         async for result in mapping:
-            results.append(result)  # noqa: PERF401 - they are looked at when it raises, too
+            results.append(result)  # noqa: PERF401 - likewise
 
     door.run(drain())

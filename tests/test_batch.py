@@ -1,18 +1,16 @@
 """`.map` hands out what a guarded function comes to for each item, in order, and runs it once."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from idemkit import Idempotency, KeyReusedError, Outcome
-from idemkit.batch import window
-from idemkit.stores.base import LOOK_UP_BYTES
-from idemkit.testing.faults import raising
+from idemkit.batch import Progress, window
 from idemkit.errors import StoreUnavailableError
-from tests.batches import Crowd, Runs, drained, handed_out
+from idemkit.testing.faults import raising
+from tests.batches import Runs, drained, handed_out, waiting
 from tests.doors import Door
 
 
@@ -93,17 +91,6 @@ def test_one_question_for_a_page(door: Door) -> None:
     assert ["look_up", "look_up"] == door.store.sent
 
 
-def test_large_outcomes_are_looked_up_in_parts(door: Door) -> None:
-    """Of large outcomes a look-up brings some, and the next goes on from there."""
-
-    def grow(item: int) -> bytes:
-        return bytes([item]) * (LOOK_UP_BYTES // 2)
-
-    large = door.guard(grow, name="shop.grow")
-    sqlite = Idempotency(Parts(door.memory))
-    del large, sqlite
-
-
 def test_page_that_cannot_be_looked_up_is_asked_for_one_by_one(door: Door) -> None:
     """Where a look-up fails, each call asks for itself, and does as its policy wants."""
     runs = Runs()
@@ -126,8 +113,11 @@ def test_outcomes_are_kept_near(door: Door) -> None:
 
 def test_another_payload_is_refused_by_itself(door: Door) -> None:
     """A key that came with another payload is that item's own failure."""
-    pay = door.guard(lambda order: order["amount"], key=lambda order: order["id"],
-                     fingerprint=lambda order: order["amount"])
+    pay = door.guard(
+        lambda order: order["amount"],
+        key=lambda order: order["id"],
+        fingerprint=lambda order: order["amount"],
+    )
     orders = [{"id": 1, "amount": 5}, {"id": 2, "amount": 6}, {"id": 1, "amount": 7}]
     drained(door, pay.map(orders[:1]))
     outcomes = drained(door, pay.map(orders, on_error="collect"))
@@ -143,8 +133,8 @@ def test_first_failure_is_raised_after_the_values_before_it(door: Door, concurre
     """What comes before it is handed out; nothing begins after it."""
     runs = Runs(5, 7)
     double = door.guard(runs.double)
-    values, error = handed_out(door, double.map(range(400), concurrency=concurrency))
-    assert ([0, 2, 4, 6, 8], "5") == (values, str(error))
+    values, said = handed_out(door, double.map(range(400), concurrency=concurrency))
+    assert ([0, 2, 4, 6, 8], "5") == (values, said)
     assert len(runs.items) <= 6 + 3 * concurrency
 
 
@@ -152,9 +142,7 @@ def test_first_failure_is_raised_after_the_values_before_it(door: Door, concurre
 def test_failures_are_collected(door: Door, concurrency: int) -> None:
     """Every item has its outcome, a failed one its error."""
     double = door.guard(Runs(1, 3).double)
-    outcomes = drained(
-        door, double.map(range(5), concurrency=concurrency, on_error="collect")
-    )
+    outcomes = drained(door, double.map(range(5), concurrency=concurrency, on_error="collect"))
     assert ["executed", "failed", "executed", "failed", "executed"] == kinds(outcomes)
     assert ["1", "3"] == [str(outcome.error) for outcome in outcomes if outcome.error]
     failed = outcomes[1]
@@ -188,8 +176,8 @@ def test_nothing_begins_after_a_failure_that_is_recorded(door: Door) -> None:
     double = door.guard(runs.double, record_errors=[ValueError])
     handed_out(door, double.map([3]))
     runs.items.clear()
-    values, error = handed_out(door, double.map([1, 3, 5, 7]))
-    assert ([2], "3", [1]) == (values, str(error), runs.items)
+    values, said = handed_out(door, double.map([1, 3, 5, 7]))
+    assert ([2], "3", [1]) == (values, said, runs.items)
 
 
 def test_duplicates_before_a_failure_run(door: Door) -> None:
@@ -228,8 +216,8 @@ def test_items_that_end_with_an_error(door: Door, on_error: str) -> None:
         raise ValueError("torn")
 
     double = door.guard(Runs().double)
-    results, error = handed_out(door, double.map(items(), on_error=on_error))
-    assert (3, "torn") == (len(results), str(error))
+    results, said = handed_out(door, double.map(items(), on_error=on_error))
+    assert (3, "torn") == (len(results), said)
 
 
 def test_fallbacks_are_values(door: Door) -> None:
@@ -241,15 +229,96 @@ def test_fallbacks_are_values(door: Door) -> None:
 # ---------------------------------------------------------------------------- items
 
 
-@pytest.mark.parametrize("ahead", ["width", "bytes"])
-def test_items_are_taken_as_they_are_needed(
-    door: Door, ahead: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Behind an item that is not done no more is held than the window allows."""
+def noting(items: Iterable[int], taken: list[int]) -> Iterator[int]:
+    """Return items that are noted when they are taken."""
+    for item in items:
+        taken.append(item)
+        yield item
+
+
+def test_items_are_taken_as_they_are_needed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind an item that takes its time others are looked up to keep all busy, but not all."""
     monkeypatch.setattr(window, "PAGE", 5)
-    monkeypatch.setattr(window, *(("WIDTH", 20) if ahead == "width" else ("BYTES", 1)))
-    taken = itertools.count()
+    monkeypatch.setattr(window, "WIDTH", 20)
+    taken: list[int] = []
+    ahead: list[int] = []
+    wait = waiting(door, lambda: len(taken) >= 20)
+    drained(door, wait.map(range(1, 100)))
+
+    def note(progress: Progress) -> None:
+        ahead.append(len(taken) - progress.executed - progress.replayed)
+
+    drained(door, wait.map(noting(range(100), taken), progress=note))
+    assert (100, 19) == (len(ahead), max(ahead))
+
+
+def test_no_more_bytes_are_held_than_fit(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor are more outcomes held than fit, whatever their number."""
+    monkeypatch.setattr(window, "PAGE", 5)
+    monkeypatch.setattr(window, "BYTES", 1)
+    taken: list[int] = []
+    seen: list[int] = []
+    wait = waiting(door, lambda: len(taken) >= 5)
+    drained(door, wait.map(range(1, 100)))
+    mapping = wait.map(noting(range(100), taken), progress=lambda _: seen.append(len(taken)))
+    drained(door, mapping)
+    assert (100, [5] * 5) == (len(seen), seen[:5])
+
+
+def test_asynchronous_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A coroutine function takes asynchronous items, a page at a time."""
+    monkeypatch.setattr(window, "PAGE", 2)
+
+    async def items() -> AsyncIterator[int]:
+        for item in range(3):
+            yield item
+
+    with asyncio.Runner() as runner:
+        door = Door(runner)
+        assert [0, 2, 4] == drained(door, door.guard(Runs().double).map(items()))
+        assert 2 == door.store.sent.count("look_up")
+
+
+# ---------------------------------------------------------------------------- misuse
+
+
+@pytest.mark.parametrize(
+    ("items", "options", "error", "said"),
+    [
+        (5, {}, TypeError, "iterable of items.*'int'"),
+        ([], {"concurrency": 0}, ValueError, "concurrency must be a positive whole number"),
+        ([], {"concurrency": True}, ValueError, "concurrency"),
+        ([], {"on_error": "ignore"}, ValueError, "on_error must be one of 'raise', 'collect'"),
+        ([], {"progress": "bar"}, TypeError, "progress must be True, False or a callable"),
+        ([], {"workers": 3}, TypeError, "workers"),
+    ],
+)
+def test_misuse_is_told_at_the_call(
+    door: Door, items: Any, options: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    """What makes no sense is refused before anything is asked for."""
     double = door.guard(Runs().double)
-    drained(door, double.map(range(1, 100)))
-    gate = door.guard(Gate(taken, most=21 if ahead == "width" else 11).pass_on, name="shop.gate")
-    del gate
+    with pytest.raises(error, match=said):
+        double.map(items, **options)
+
+
+def test_asynchronous_items_need_a_coroutine_function() -> None:
+    """A function cannot wait for its items, and says who can."""
+
+    class Items:
+        __aiter__ = None.__init__
+
+    with pytest.raises(TypeError, match="needs a coroutine function"):
+        Door(None).guard(Runs().double).map(Items())
+
+
+def test_generators_have_none() -> None:
+    """What a generator yields for each item has no place in one order; it says what to do."""
+
+    @Idempotency().idempotent
+    def letters(word: str) -> Iterator[str]:
+        yield from word
+
+    with pytest.raises(TypeError, match=r"letters is a generator, of which there is no \.map\(\)"):
+        letters.map(["a"])  # type: ignore[attr-defined]
+    assert ["a"] == list(letters("a"))

@@ -6,9 +6,10 @@ Run it from the project's root: `python -m examples.llm.fallbacks`.
 import sys
 import time
 
-from idemkit import configure, idempotent, llm
 from openai import InternalServerError, OpenAI
 from openai.types.chat import ChatCompletion
+
+from idemkit import configure, idempotent, llm
 
 from .provider import MODEL, Provider, claim, recipe
 
@@ -24,7 +25,7 @@ def ask(client: OpenAI, prompt: str, most: int = 12) -> ChatCompletion:
     )
 
 
-def modest(error: BaseException, client: OpenAI, prompt: str) -> str:
+def modest(error: BaseException, *_: object) -> str:
     """Stand in for an answer; gets what the body raised, and the arguments of the call."""
     if not isinstance(error, InternalServerError):
         raise error

@@ -7,8 +7,9 @@ import asyncio
 import sys
 from dataclasses import dataclass
 
-from idemkit import configure, idempotent
 from openai import AsyncOpenAI, InternalServerError
+
+from idemkit import configure, idempotent
 
 from .provider import MODEL, Provider, claim, recipe
 

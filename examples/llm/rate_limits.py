@@ -7,8 +7,9 @@ import asyncio
 import sys
 
 from aiolimiter import AsyncLimiter
-from idemkit import configure, idempotent
 from openai import AsyncOpenAI, RateLimitError
+
+from idemkit import configure, idempotent
 
 from .provider import MODEL, Provider, check, claim, recipe
 

@@ -9,9 +9,10 @@ import tempfile
 from multiprocessing import get_context
 from pathlib import Path
 
-from idemkit import Outcome, configure, idempotent
 from openai import InternalServerError, OpenAI
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_none
+
+from idemkit import Outcome, configure, idempotent
 
 from .provider import MODEL, Provider, claim, recipe
 

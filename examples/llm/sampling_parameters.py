@@ -8,9 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from idemkit import configure, idempotent, llm
 from openai import OpenAI
 from openai.types.chat import ChatCompletion
+
+from idemkit import configure, idempotent, llm
 
 from .provider import MODEL, Provider, check, claim, recipe
 

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 
 import httpx2
-from idemkit import Idempotency, configure, idempotent
-from idemkit.http.client import IdempotentTransport, wrap
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
+
+from idemkit import Idempotency, configure, idempotent
+from idemkit.http.client import IdempotentTransport, wrap
 
 from .provider import MODEL, Provider, check, claim, recipe
 

@@ -18,8 +18,9 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI, Header, HTTPException, Request
 from fastapi.responses import FileResponse, StreamingResponse
-from idemkit import configure, idempotent, sse
 from openai import AsyncOpenAI
+
+from idemkit import configure, idempotent, sse
 
 from .provider import MODEL, Provider, check, claim, recipe
 
@@ -28,7 +29,11 @@ PAGE = Path(__file__).with_name("static") / "chat.html"
 
 # The page makes a key for each question; the same key with another question is refused.
 @idempotent(key=["chat"], ignore=["client"])
-async def answer(client: AsyncOpenAI, chat: str, question: str) -> AsyncIterator[str]:
+async def answer(
+    client: AsyncOpenAI,
+    chat: str,  # noqa: ARG001 - which question this is, for the guard
+    question: str,
+) -> AsyncIterator[str]:
     """Yield what the model says; it goes on while the page is reloaded."""
     done = False
     async with await client.chat.completions.create(
@@ -55,7 +60,9 @@ async def answers(
         cursor = sse.resume_from(last_event_id)
     except ValueError as error:
         raise HTTPException(400, str(error)) from error
-    stream = answer.resume(cursor, client, chat, question) if cursor else answer(client, chat, question)
+    stream = (
+        answer.resume(cursor, client, chat, question) if cursor else answer(client, chat, question)
+    )
     frames = sse.events(stream, restart=lambda: answer(client, chat, question))
     return StreamingResponse(frames, media_type=sse.MEDIA_TYPE)
 

@@ -4,10 +4,12 @@ Run it from the project's root: `python -m examples.llm.structured_output`.
 """
 
 import sys
+from contextlib import suppress
 
-from idemkit import configure, idempotent, step
 from openai import InternalServerError, LengthFinishReasonError, OpenAI
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from idemkit import configure, idempotent, step
 
 from .provider import MODEL, Provider, claim, recipe
 
@@ -89,10 +91,8 @@ def prove_invalid(provider: Provider, client: OpenAI) -> None:
     """Show that an answer which is cut off in the middle is nobody's outcome."""
     with provider.sends("an invoice that is cut off, read twice", 2):
         for _ in range(2):
-            try:
+            with suppress(LengthFinishReasonError):
                 read(client, "Four chairs for Bob.", most=2)
-            except LengthFinishReasonError:
-                continue
     claim("nothing is recorded", None, read.peek(client, "Four chairs for Bob.", most=2))
 
 
@@ -100,11 +100,8 @@ def prove_repair(provider: Provider, client: OpenAI) -> None:
     """Show that drafts are paid for once, also where something fails between them."""
     provider.script("pass")
     provider.script("refuse", status=500)
-    with provider.sends("a draft, and a failure before the next", 2):
-        try:
-            read_with_repair(client, "Five chairs for Cyd.")
-        except InternalServerError:
-            pass
+    with provider.sends("a draft, and a failure", 2), suppress(InternalServerError):
+        read_with_repair(client, "Five chairs for Cyd.")
     with provider.sends("the next attempt goes on after the draft", 1):
         _, tries = read_with_repair(client, "Five chairs for Cyd.")
     claim("drafts in all", 2, tries)

@@ -6,9 +6,10 @@ Run it from the project's root: `python -m examples.llm.timeouts_and_cancel`.
 import asyncio
 import sys
 
+from openai import AsyncOpenAI
+
 from idemkit import Idempotency, MaxRunExceededError, configure, idempotent
 from idemkit.http.client import wrap
-from openai import AsyncOpenAI
 
 from .provider import MODEL, Provider, check, claim, recipe
 

@@ -1,5 +1,6 @@
 """The engine: what every dialect's requests come to, run on the model, metered and paced."""
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,6 +13,7 @@ from .pace import Pace
 from .prefixes import PrefixCache, block_digests, block_tokens
 from .schema import Composer, Schema
 from .tools import Form
+from .vectors import embed
 
 __all__ = ["Choice", "Engine", "Inference", "Task"]
 
@@ -72,6 +74,13 @@ class Engine:
     def tokens(self, text: str) -> int:
         """Return how many tokens a text has."""
         return len(self.model.tokenizer.encode(text))
+
+    def embed(self, texts: Iterable[str], *, dimensions: int) -> tuple[list["array[float]"], int]:
+        """Return the vectors of texts, and how many tokens were read for them."""
+        known = list(texts)
+        tokens = sum(map(self.tokens, known))
+        self.meter.add_inference(prompt_tokens=tokens)
+        return [embed(text, dimensions=dimensions) for text in known], tokens
 
     def begin(self, task: Task, *, cached_tokens: int | None = None) -> "Inference":
         """Read a prompt.

@@ -12,6 +12,7 @@ from typing import Self
 from .engine import Engine
 from .faults import Fault
 from .handler import Handler
+from .jobs import Jobs
 from .journal import Logged
 from .meter import Stats
 from .model import LanguageModel, stdlib_model
@@ -31,6 +32,8 @@ class LocalLLM:
         port: 0 takes a free one.
         tokens_per_second: the simulated speed of each answer; 0 is full speed.
         model: the model that answers; by default the one of this Python's docstrings.
+        batch_polls: how often a batch is looked at before it is done, 0 for at once; None executes
+            it in the background, at the speed of its answers.
 
     Note:
         Leaving the block finishes the answers that have begun, at full speed, and joins every
@@ -43,10 +46,12 @@ class LocalLLM:
         port: int = 0,
         tokens_per_second: float = 400.0,
         model: LanguageModel | None = None,
+        batch_polls: int | None = None,
     ) -> None:
         """Bind the port, and build the model if there is none yet."""
         self._engine = Engine(model or stdlib_model(), tokens_per_second=tokens_per_second)
-        self._service = Service(self._engine)
+        self._jobs = Jobs(polls=batch_polls)
+        self._service = Service(self._engine, self._jobs)
         self._server = _Server((_HOST, port), self._service)
         self._thread = Thread(
             target=self._server.serve_forever, args=(_STOP_CHECK,), name="local-llm", daemon=True
@@ -92,6 +97,7 @@ class LocalLLM:
         self._thread.join()
         self._server.hang_up()
         self._server.server_close()
+        self._jobs.close()
 
 
 class _Server(ThreadingHTTPServer):

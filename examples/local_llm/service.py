@@ -5,13 +5,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 
+from .apis.batches import Batches
 from .apis.completions import Completions
+from .apis.embeddings import Embeddings
+from .apis.files import Files
+from .apis.message_batches import MessageBatches
 from .apis.messages import Messages
 from .apis.responses import Responses
 from .dialects import Dialect
 from .engine import Engine
 from .errors import ApiError
 from .faults import Scene, Script, parse_faults
+from .jobs import Jobs
 from .journal import Journal
 from .model import MODEL_NAME
 from .replies import Content, Reply, Stream, document
@@ -39,18 +44,17 @@ class Service:
 
     Args:
         engine: what answers.
+        jobs: executes batches.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, jobs: Jobs) -> None:
         """Put all routes together."""
         self.engine = engine
         self.journal = Journal()
         self.script = Script()
         self.routes = Routes(
             [
-                *Completions(engine).routes(),
-                *Messages(engine).routes(),
-                *Responses(engine).routes(),
+                *_endpoints(engine, jobs),
                 Route("GET", "/v1/models", self._models),
                 Route("GET", "/health", self._health, watched=False),
                 Route("GET", "/stats", self._stats, watched=False),
@@ -117,6 +121,21 @@ class Service:
 
     def _script(self, call: Call) -> Reply:
         return document({"pending": self.script.add(*parse_faults(call.json()))})
+
+
+def _endpoints(engine: Engine, jobs: Jobs) -> Iterator[Route]:
+    completions, responses = Completions(engine), Responses(engine)
+    embeddings, messages, files = Embeddings(engine), Messages(engine), Files()
+    batched = {
+        "/v1/chat/completions": completions.create,
+        "/v1/responses": responses.create,
+        "/v1/embeddings": embeddings.create,
+    }
+    batches, message_batches = Batches(files, jobs, batched), MessageBatches(messages, jobs)
+    for api in (completions, responses, embeddings, messages):
+        yield from api.routes()
+    for api in (files, batches, message_batches):
+        yield from api.routes()
 
 
 def _path(target: str) -> str:

@@ -74,7 +74,7 @@ def test_patience_that_ends_after_a_failure(threads: ThreadPoolExecutor) -> None
     first = threads.submit(lambda: counter.ask().rest())
     counter.store.until("claim", ended=True)
     client = follower(counter)
-    with pytest.raises(StreamInterruptedError, match="another is at it"):
+    with pytest.raises(StreamInterruptedError, match="failed that this one waited for"):
         drive(client.arrive(waits))
     never.set()
     assert [b"no", b"a"] == [future.result(PATIENCE) for future in (first, *running)]

@@ -1,16 +1,16 @@
 """Tests of `idemkit.llm.answers`: what an answer says of itself."""
 
+from enum import Enum
 from typing import Any
 
 import pytest
-from anthropic.types import Message
-from google.genai.types import GenerateContentResponse
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from idemkit.llm import Result, Usage, complete, usage
 from idemkit.llm.answers import result_of
+from tests.llm.wire import attributes
 
 COUNTS = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 CHOICE = {"message": {"role": "assistant", "content": "hi"}}
@@ -83,17 +83,25 @@ def blocked(reason: str) -> dict[str, Any]:
     return {"promptFeedback": {"blockReason": reason}}
 
 
+class Finish(Enum):
+    """Reasons as SDKs name them that have enumerations."""
+
+    STOP = "STOP"
+    MAX_TOKENS = "MAX_TOKENS"
+    SAFETY = "SAFETY"
+
+
 SDK = [
-    (ChatCompletion, chat("stop", "length"), "gpt-5", ("stop", "length")),
-    (Message, message("end_turn"), "claude-5", ("end_turn",)),
-    (Response, response("completed"), "gpt-5", ("completed",)),
+    (ChatCompletion.model_validate, chat("stop", "length"), "gpt-5", ("stop", "length")),
+    (attributes, message("end_turn"), "claude-5", ("end_turn",)),
+    (Response.model_validate, response("completed"), "gpt-5", ("completed",)),
     (
         Response,
         response("incomplete", "max_output_tokens"),
         "gpt-5",
         ("incomplete", "max_output_tokens"),
     ),
-    (GenerateContentResponse, gemini("STOP"), "gemini-3-pro", ("STOP",)),
+    (attributes, gemini("STOP"), "gemini-3-pro", ("STOP",)),
 ]
 
 
@@ -103,7 +111,7 @@ def test_objects_and_mappings_say_the_same(
 ) -> None:
     """An answer is read the same as it stands on the wire and as an SDK hands it out."""
     expected = Result(model, reasons, Usage(3, 5))
-    assert [expected] * 2 == [result_of(answer), result_of(kind.model_validate(answer))]
+    assert [expected] * 2 == [result_of(answer), result_of(kind(answer))]
 
 
 def test_embeddings_take_no_output() -> None:
@@ -129,7 +137,7 @@ def test_embeddings_take_no_output() -> None:
         gemini("STOP"),
         {"done_reason": "stop"},
         {"object": "list", "data": []},
-        GenerateContentResponse.model_validate(gemini("STOP")),
+        {"candidates": [{"finish_reason": Finish.STOP}]},
         "text",
         None,
     ],
@@ -159,8 +167,8 @@ def test_what_ends_by_itself_is_complete(answer: Any) -> None:
         blocked("PROHIBITED_CONTENT"),
         blocked("A_NEW_REASON"),
         {"done_reason": "length"},
-        GenerateContentResponse.model_validate(gemini("MAX_TOKENS")),
-        GenerateContentResponse.model_validate(blocked("SAFETY")),
+        {"candidates": [{"finish_reason": Finish.MAX_TOKENS}]},
+        {"prompt_feedback": {"block_reason": Finish.SAFETY}},
         Result(finish_reasons=("length",)),
     ],
 )

@@ -1,12 +1,12 @@
 """Tests of `idemkit.llm.usages`: tokens, however they are counted."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from idemkit.llm import Usage, usage
 from idemkit.llm.usages import usage_of
+from tests.llm.wire import attributes
 
 COUNTS: list[tuple[dict[str, Any], Usage]] = [
     ({"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}, Usage(3, 5)),
@@ -62,13 +62,6 @@ COUNTS: list[tuple[dict[str, Any], Usage]] = [
     ({"input_tokens": 10, "output_tokens": 1, "cache_read_tokens": 6}, Usage(10, 1, 6)),
     ({"output_tokens": 1}, Usage(0, 1)),
 ]
-
-
-def attributes(value: Any) -> Any:
-    """Return an object with the members of a mapping as its attributes."""
-    if not isinstance(value, dict):
-        return value
-    return SimpleNamespace(**{name: attributes(part) for name, part in value.items()})
 
 
 @pytest.mark.parametrize(("counts", "expected"), COUNTS)

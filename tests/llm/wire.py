@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 from idemkit.llm import Request, Watch
@@ -53,6 +54,15 @@ def watched(
     if ended:
         watch.end()
     return watch
+
+
+def attributes(value: Any) -> Any:
+    """Return what stands on the wire as an object, the way SDKs hand it out."""
+    if isinstance(value, list):
+        return [attributes(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return SimpleNamespace(**{name: attributes(part) for name, part in value.items()})
 
 
 def split(body: bytes, sizes: Iterable[int]) -> list[bytes]:

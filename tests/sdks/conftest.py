@@ -16,14 +16,20 @@ Open: TypeAlias = Callable[..., Talk]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test over all ways to ask, or over those that stream, in each colour there is."""
-    names = metafunc.fixturenames
-    if "ask" in names or "stream" in names:
-        name = "ask" if "ask" in names else "stream"
-        asks = [ask for ask in ASKS if ask.streams or name == "ask"]
-        pairs = [(ask, colour) for ask in asks for colour in ask.colours if "colour" in names]
-        metafunc.parametrize(
-            (name, "colour"), pairs, ids=[f"{ask}-{colour}" for ask, colour in pairs]
-        )
+    wanted = [name for name in ("ask", "stream") if name in metafunc.fixturenames]
+    for name in wanted:
+        pairs = [
+            pytest.param(
+                ask,
+                colour,
+                id=f"{ask}-{colour}",
+                marks=[pytest.mark.filterwarnings(warning) for warning in ask.package.warns],
+            )
+            for ask in ASKS
+            for colour in ask.colours
+            if ask.streams or name == "ask"
+        ]
+        metafunc.parametrize((name, "colour"), pairs)
 
 
 @pytest.fixture

@@ -53,12 +53,14 @@ class Package:
         http: The HTTP library under it.
         open: Return a client.
         close: Close a client, or return what is awaited for that.
+        warns: The warnings that it does not avoid, as filters.
     """
 
     name: str
     http: ModuleType
     open: Callable[[Site], Any]
-    close: Callable[[Any], Any] = lambda client: client.close()  # noqa: E731 - a default
+    close: Callable[[Any], Any] = lambda client: client.close()
+    warns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,8 @@ class Talk:
     async def events(self) -> AsyncIterator[Any]:
         """Ask, and yield the events of the answer; who leaves early closes the stream."""
         opened = await self._run(lambda: self.ask.call(self.client))
-        stream = opened
-        if hasattr(opened, "__aenter__"):
-            stream = await opened.__aenter__()
-        elif hasattr(opened, "__enter__"):
-            stream = await self._run(opened.__enter__)
+        enter = getattr(opened, "__enter__" if self.blocking else "__aenter__", None)
+        stream = opened if enter is None else await self._run(enter)
         try:
             async for event in self._each(stream):
                 yield event
@@ -151,10 +150,11 @@ class Talk:
             yield event
 
     async def _leave(self, opened: Any) -> None:
-        for way, given in (("__aexit__", 3), ("__exit__", 3), ("aclose", 0), ("close", 0)):
-            if hasattr(opened, way):
-                await self._run(lambda: getattr(opened, way)(*[None] * given))
-                return
+        leave = getattr(opened, "__exit__" if self.blocking else "__aexit__", None)
+        if leave is not None:
+            await self._run(lambda: leave(None, None, None))
+            return
+        await self._run(getattr(opened, "close" if self.blocking else "aclose"))
 
     async def close(self) -> None:
         """Close the client."""

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     from .replies import Reply
 
-__all__ = ["Dialect", "dialect_of", "head_of"]
+__all__ = ["Dialect", "dialect_of"]
 
-_USUAL_VERSION: Final = b"HTTP/1.1"
+_USUAL_VERSION: Final = "HTTP/1.1"
+_OF_THE_CODING: Final = ("content-encoding", "content-length")
 
 # No field of HTTP begins like this, so what the libraries keep beside the fields goes among them.
 _VERSION: Final = ":version"
@@ -49,12 +50,28 @@ class Dialect(NamedTuple):
             marks: Further fields.
         """
         besides = {name: value for name, value in head.headers.pairs if name[0] == ":"}
-        extensions = {"http_version": besides.get(_VERSION, "HTTP/1.1").encode("ascii")}
+        extensions = {"http_version": besides.get(_VERSION, _USUAL_VERSION).encode("ascii")}
         if _REASON in besides:
-            extensions["reason_phrase"] = besides[_REASON].encode("latin-1")
+            extensions["reason_phrase"] = besides[_REASON].encode("ascii")
         fields = [pair for pair in (*head.headers.pairs, *marks) if pair[0][0] != ":"]
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
         return self.library.Response(head.status, headers=raw, stream=stream, extensions=extensions)
+
+    def head(self, response: Any) -> Head:
+        """Return what comes before the body of an answer, as it is recorded and handed on.
+
+        The body is recorded as it is once decoded, so nothing is said of how it came.
+        """
+        raw = response.headers.raw
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            pairs = [pair for pair in pairs if pair[0].lower() not in _OF_THE_CODING]
+        version = response.http_version
+        if version != _USUAL_VERSION:
+            pairs.append((_VERSION, version))
+        if response.reason_phrase != self.library.codes.get_reason_phrase(response.status_code):
+            pairs.append((_REASON, response.reason_phrase))
+        return Head(response.status_code, Headers(pairs))
 
     def tired(self, request: Any) -> Exception:
         """Return what a caller hears whose own patience is over."""
@@ -94,27 +111,6 @@ def dialect_of(request: Any) -> Dialect:
         message = f"a request must be one of httpx2 or httpx, not {type(request).__qualname__}"
         raise TypeError(message)
     return _dialect(name)
-
-
-def head_of(response: Any) -> Head:
-    """Return what comes before the body of an answer, as it is recorded and handed on.
-
-    The body is recorded as it is once decoded, so nothing is said of how it came.
-    """
-    pairs = [
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
-    ]
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        pairs = [
-            pair for pair in pairs if pair[0].lower() not in ("content-encoding", "content-length")
-        ]
-    version = response.extensions.get("http_version", _USUAL_VERSION)
-    if version != _USUAL_VERSION:
-        pairs.append((_VERSION, version.decode("ascii", "replace")))
-    reason = response.extensions.get("reason_phrase")
-    if reason is not None:
-        pairs.append((_REASON, reason.decode("latin-1")))
-    return Head(response.status_code, Headers(pairs))
 
 
 @cache

@@ -17,7 +17,7 @@ from ...errors import ClaimLostError, MaxRunExceededError
 from ...llm import Watch
 from ...producers import Producer, TaskProducer
 from ..transcript import Transcript
-from .dialects import dialect_of, head_of
+from .dialects import dialect_of
 from .settings import succeeded
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Fetch(Producer):
         self.execution.fix_ttl()
         response = await self._send()
         try:
-            head = head_of(response)
+            head = dialect_of(self._request).head(response)
             self._watch.start(head.status, head.headers)
             self.transcript.start(head)
             if _comes_whole(head):

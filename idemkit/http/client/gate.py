@@ -110,7 +110,7 @@ class Gate:
         """
         payload = _payload(request)
         named, ticket = self._named(request, payload)
-        place = canonical((whose(request), *named))
+        place = canonical((request.method, whose(request), *named))
         operation = profile(request).operation
         call = Call(
             operation,
@@ -135,7 +135,7 @@ class Gate:
 def _payload(request: Request) -> bytes:
     said = identity(request)
     if said is not None:
-        return digest(canonical((request.method, profile(request).name, said)))
+        return digest(canonical((profile(request).name, said)))
     kind = dict(request.headers).get("content-type", "")
     return fingerprint(request.method, "", "", kind, request.body)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...core import telemetry
-from ...llm import Watch
+from ...llm import Watch, cost
+from ...llm.prices import price_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...core.call import Call
+    from ...llm import Price, Usage
     from ..follower import Answer
-    from .gate import Gate
     from .occurrences import Ticket
 
 __all__ = ["Savings"]
@@ -20,14 +23,20 @@ class Savings:
     """Follow what one caller is given.
 
     Args:
-        gate: Knows the prices.
+        prices: Of models, by name.
         call: What was asked.
         answer: What is given.
         ticket: Marked when the caller has all of it.
     """
 
-    def __init__(self, gate: Gate, call: Call, answer: Answer, ticket: Ticket | None) -> None:
-        self._gate = gate
+    def __init__(
+        self,
+        prices: Mapping[str, Price],
+        call: Call,
+        answer: Answer,
+        ticket: Ticket | None,
+    ) -> None:
+        self._prices = prices
         self._call = call
         self._ticket = ticket if answer.head.kept else None
         self._saved = answer.kind in ("joined", "replayed") and telemetry.active()
@@ -52,5 +61,17 @@ class Savings:
     def _delivered(self, watch: Watch) -> None:
         if self._ticket is not None and not watch.failed:
             self._ticket.delivered()
-        if self._saved:
-            self._gate.saved(self._call, watch.result)
+        result = watch.result
+        if self._saved and result.usage is not None:
+            self._tell(result.model, result.usage)
+
+    def _tell(self, model: str, usage: Usage) -> None:
+        price = price_of(model, self._prices)
+        telemetry.saved(
+            self._call.operation,
+            model=model,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost=None if price is None else cost(usage, price),
+            currency="" if price is None else price.currency,
+        )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...core.execution import Execution
 from ...errors import IdempotencyError, InProgressError, StreamInterruptedError
@@ -110,12 +110,10 @@ class Visit:
             parts = await reader.next(time.monotonic() + self._patience)
         except TimeoutError:
             raise self._dialect.tired(self._request) from None
-        transcript, kind = fetch.transcript, fetch.execution.kind
-        if transcript.lost or transcript.head is None:
-            raise fetch.interrupted("was taken over")
-        if transcript.whole is not None:
-            return Answer(transcript.head, kind, (transcript.whole,))
-        return Answer(transcript.head, kind, parts[1:], reader)
+        head, whole = cast("Head", fetch.transcript.head), fetch.transcript.whole
+        if whole is not None:
+            return Answer(head, fetch.execution.kind, (whole,))
+        return Answer(head, fetch.execution.kind, parts[1:], reader)
 
     def _refused(self, error: IdempotencyError) -> Any:
         """Return the response for an error of ours, or raise what it means to the caller."""
@@ -146,7 +144,7 @@ class Visit:
     # -------------------------------------------------------------------------- the response
 
     def _response(self, answer: Answer) -> Any:
-        savings = Savings(self._gate, self._case.call, answer, self._ticket)
+        savings = Savings(self._gate.settings.prices, self._case.call, answer, self._ticket)
         if answer.whole is not None:
             savings.told(answer.whole)
             savings.told(None)

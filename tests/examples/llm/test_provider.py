@@ -31,9 +31,7 @@ def demanding(provider: Provider) -> None:
     claim("failures asked for", 1, 1)
 
 
-def test_recipe_says_what_it_proves(
-    llm: LocalLLM, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recipe_says_what_it_proves(llm: LocalLLM, capsys: pytest.CaptureFixture[str]) -> None:
     """A recipe whose claims hold prints them and exits with 0."""
     code = honest(["--base-url", llm.base_url])
     assert (0, "one question; requests sent: 1\n") == (code, capsys.readouterr().out)

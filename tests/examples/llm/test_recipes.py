@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from importlib import import_module
-from pathlib import Path
 from subprocess import run
 
 import pytest
@@ -38,7 +37,7 @@ def test_provider_agrees_with_recipe(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COSTS)
-def test_recipe_is_a_program(name: str, tmp_path: Path) -> None:
+def test_recipe_is_a_program(name: str) -> None:
     """A recipe runs by itself, on a server of its own, and warns of nothing."""
     program = [sys.executable, "-W", "error", "-m", f"examples.llm.{name}"]
     ended = run(program, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)

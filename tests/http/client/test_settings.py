@@ -94,9 +94,7 @@ def test_record_says_what_is_kept(idempotency: Idempotency) -> None:
     assert 2 == asked_twice(idempotency, lambda result: "length" not in result.finish_reasons)
 
 
-def test_record_that_fails(
-    idempotency: Idempotency, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_record_that_fails(idempotency: Idempotency, caplog: pytest.LogCaptureFixture) -> None:
     """What was paid for is kept, and the log tells of the predicate."""
     assert 1 == asked_twice(idempotency, lambda _: 1 / 0)
     assert ["record failed, and so the answer is kept"] == caplog.messages

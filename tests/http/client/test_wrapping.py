@@ -74,3 +74,15 @@ def test_nothing_to_wrap(idempotency: Idempotency) -> None:
     """What has no client in it is refused."""
     with pytest.raises(TypeError, match="no client of httpx2 or httpx in object"):
         wrap(object(), idempotency=idempotency)
+
+
+def test_what_leads_back_to_itself(idempotency: Idempotency) -> None:
+    """What is built on itself has an end for us."""
+
+    class Circle:
+        @property
+        def client(self) -> object:
+            return self
+
+    with pytest.raises(TypeError, match="no client"):
+        wrap(Circle(), idempotency=idempotency)

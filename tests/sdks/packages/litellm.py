@@ -31,7 +31,15 @@ class _Client:
         )
 
 
-LITELLM = Package("litellm", HTTP, _Client)
+LITELLM = Package(
+    "litellm",
+    HTTP,
+    _Client,
+    warns=(
+        "ignore:Item 'summary' on TypedDict class:UserWarning",
+        "ignore:Accessing the 'model_:DeprecationWarning",
+    ),
+)
 ASKS = [
     Ask(LITELLM, "chat", lambda client: client.chat()),
     Ask(LITELLM, "chat-stream", lambda client: client.chat(stream=True), streams=True),

@@ -1,0 +1,215 @@
+"""Batches: OpenAI's endpoints that execute the requests of a file."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias, cast
+from uuid import uuid4
+
+from ..dialects import OPENAI
+from ..errors import ApiError, Json
+from ..fields import Fields
+from ..jobs import Job, Jobs
+from ..replies import Content, Reply, document
+from ..routes import Call, Route
+from .files import Files
+from .paging import page
+
+__all__ = ["Batches"]
+
+_DAY = 86_400
+_FIELDS = frozenset(
+    {"input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"}
+)
+_LINE = frozenset({"custom_id", "method", "url", "body"})
+_MOMENTS = (
+    "in_progress_at",
+    "finalizing_at",
+    "completed_at",
+    "failed_at",
+    "expired_at",
+    "cancelling_at",
+    "cancelled_at",
+)
+
+Endpoint: TypeAlias = Callable[[Call], Reply]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch and, unless its file was bad, the job that executes it."""
+
+    card: Json
+    job: Job[Json, Json] | None = field(default=None)
+
+
+class Batches:
+    """The endpoints, and the batches.
+
+    Args:
+        files: where batches are read from and written to.
+        jobs: executes them.
+        endpoints: what a batch can ask, by path.
+    """
+
+    def __init__(self, files: Files, jobs: Jobs, endpoints: Mapping[str, Endpoint]) -> None:
+        """Start with none."""
+        self._files = files
+        self._jobs = jobs
+        self._endpoints = endpoints
+        self._batches: dict[str, _Batch] = {}
+
+    def routes(self) -> list[Route]:
+        """Return where the endpoints are."""
+        return [
+            Route("POST", "/v1/batches", self._create),
+            Route("GET", "/v1/batches", self._list),
+            Route("GET", "/v1/batches/{id}", self._retrieve),
+            Route("POST", "/v1/batches/{id}/cancel", self._cancel),
+        ]
+
+    def _create(self, call: Call) -> Reply:
+        fields = Fields(call.json())
+        fields.allow(_FIELDS)
+        endpoint = fields.one_of("endpoint", self._endpoints)
+        fields.one_of("completion_window", {"24h"})
+        source = self._files.find(fields.text("input_file_id"))
+        batch = _Batch(_card(fields))
+        self._batches[str(batch.card["id"])] = batch
+        lines, errors = _parse(source.content, endpoint)
+        if errors:
+            failed = {"status": "failed", "failed_at": _now()}
+            batch.card |= {**failed, "errors": {"object": "list", "data": errors}}
+            return document(batch.card)
+        self._count(batch, [], len(lines))
+        accepted = document(batch.card)
+        batch.card |= {"status": "in_progress", "in_progress_at": _now()}
+        batch.job = self._jobs.begin(lines, self._execute, finish=partial(self._finish, batch))
+        return accepted
+
+    def _execute(self, line: Json) -> Json:
+        endpoint = self._endpoints[str(line["url"])]
+        call = Call(query={}, headers={}, body=json.dumps(line["body"]).encode())
+        try:
+            reply = endpoint(call)
+            if not isinstance(reply, Content):
+                raise ApiError("A batch cannot stream.", param="stream")
+            status, body = reply.status, json.loads(reply.body)
+        except ApiError as error:
+            status, body = error.status, OPENAI.body(error)
+        response = {"status_code": status, "request_id": f"req_{uuid4().hex}", "body": body}
+        name = f"batch_req_{uuid4().hex}"
+        return {"id": name, "custom_id": line["custom_id"], "response": response, "error": None}
+
+    def _finish(self, batch: _Batch, job: Job[Json, Json]) -> None:
+        for name, good in (("output_file_id", True), ("error_file_id", False)):
+            lines = [line for line in job.results if _succeeded(line) is good]
+            if lines:
+                text = "".join(json.dumps(line) + "\n" for line in lines)
+                stored = self._files.add(
+                    text.encode(),
+                    filename=f"{batch.card['id']}_{name}.jsonl",
+                    purpose="batch_output",
+                )
+                batch.card |= {name: stored["id"]}
+        self._count(batch, job.results, len(job.items))
+        status = "cancelled" if len(job.results) < len(job.items) else "completed"
+        batch.card |= {"finalizing_at": _now(), f"{status}_at": _now(), "status": status}
+
+    def _count(self, batch: _Batch, results: list[Json], total: int) -> None:
+        good = sum(map(_succeeded, results))
+        counts = {"total": total, "completed": good, "failed": len(results) - good}
+        batch.card |= {"request_counts": counts}
+
+    def _list(self, call: Call) -> Reply:
+        batches = [self._shown(batch) for batch in reversed([*self._batches.values()])]
+        return document(page(batches, call.query))
+
+    def _retrieve(self, call: Call) -> Reply:
+        batch = self._find(call)
+        if batch.job:
+            batch.job.poll()
+        return document(self._shown(batch))
+
+    def _shown(self, batch: _Batch) -> Json:
+        if batch.job and not batch.job.ended.is_set():
+            self._count(batch, batch.job.results, len(batch.job.items))
+        return batch.card
+
+    def _cancel(self, call: Call) -> Reply:
+        batch = self._find(call)
+        if batch.job is None or batch.job.ended.is_set():
+            message = f"Cannot cancel a batch with status '{batch.card['status']}'."
+            raise ApiError(message, status=409, code="batch_ended")
+        batch.card |= {"status": "cancelling", "cancelling_at": _now()}
+        batch.job.cancel()
+        return document(batch.card)
+
+    def _find(self, call: Call) -> _Batch:
+        name = call.names["id"]
+        if name not in self._batches:
+            raise ApiError(f"No batch found with id '{name}'.", status=404, param="batch_id")
+        return self._batches[name]
+
+
+def _card(fields: Fields) -> Json:
+    fields.members("metadata")
+    return {
+        "id": f"batch_{uuid4().hex}",
+        "object": "batch",
+        "endpoint": fields.text("endpoint"),
+        "input_file_id": fields.text("input_file_id"),
+        "completion_window": fields.text("completion_window"),
+        "status": "validating",
+        "created_at": _now(),
+        "expires_at": _now() + _DAY,
+        "errors": None,
+        "output_file_id": None,
+        "error_file_id": None,
+        "metadata": fields.get("metadata"),
+        "request_counts": {"total": 0, "completed": 0, "failed": 0},
+        **dict.fromkeys(_MOMENTS),
+    }
+
+
+def _parse(content: bytes, endpoint: str) -> tuple[list[Json], list[Json]]:
+    lines: list[Json] = []
+    errors: list[Json] = []
+    for number, text in enumerate(content.splitlines(), 1):
+        try:
+            line = _checked(json.loads(text), endpoint)
+            if line["custom_id"] in {earlier["custom_id"] for earlier in lines}:
+                raise ApiError("The custom_id is not unique.", param="custom_id")
+            lines.append(line)
+        except ValueError as error:
+            errors.append(_error("invalid_json_line", str(error), number))
+        except ApiError as error:
+            errors.append(_error("invalid_request", error.message, number, error.param))
+    if not content.strip():
+        errors.append(_error("empty_file", "The file holds no request.", None))
+    return lines, errors
+
+
+def _checked(line: object, endpoint: str) -> Json:
+    fields = Fields(line)
+    fields.allow(_LINE)
+    fields.text("custom_id")
+    fields.one_of("method", {"POST"})
+    fields.one_of("url", {endpoint})
+    fields.members("body")
+    return cast("Json", line)
+
+
+def _error(code: str, message: str, line: int | None, param: str | None = None) -> Json:
+    return {"code": code, "message": message, "line": line, "param": param}
+
+
+def _succeeded(line: Json) -> bool:
+    response = cast("Json", line["response"])
+    return response["status_code"] == 200  # noqa: PLR2004 - what HTTP calls good
+
+
+def _now() -> int:
+    return int(time.time())

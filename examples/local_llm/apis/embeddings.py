@@ -1,0 +1,98 @@
+"""Embeddings: OpenAI's endpoint for vectors."""
+
+import base64
+import sys
+from array import array
+from typing import cast
+
+from ..engine import Engine
+from ..errors import Json
+from ..fields import Fields
+from ..model import MODEL_NAME
+from ..replies import Reply, document
+from ..routes import Call, Route
+from ..vectors import DIMENSIONS
+from .reading import check_model
+
+__all__ = ["MOST_DIMENSIONS", "Embeddings"]
+
+MOST_DIMENSIONS = 4096
+
+_MOST_INPUTS = 2048
+_FIELDS = frozenset({"model", "input", "dimensions", "encoding_format", "output_dimension"})
+# These say something about the request, nothing about the vectors.
+_LABELS = frozenset(
+    {
+        "add_special_tokens",
+        "cache_salt",
+        "input_type",
+        "metadata",
+        "output_dtype",
+        "priority",
+        "request_id",
+        "truncate_prompt_tokens",
+        "user",
+    }
+)
+
+
+class Embeddings:
+    """The endpoint.
+
+    Args:
+        engine: what answers.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Wait for requests."""
+        self._engine = engine
+
+    def routes(self) -> list[Route]:
+        """Return where the endpoint is."""
+        return [Route("POST", "/v1/embeddings", self.create)]
+
+    def create(self, call: Call) -> Reply:
+        """Answer a request."""
+        fields = Fields(call.json())
+        fields.allow(_FIELDS | _LABELS)
+        check_model(fields)
+        texts = self._texts(fields)
+        size = fields.integer("output_dimension", DIMENSIONS, low=1, high=MOST_DIMENSIONS)
+        dimensions = fields.integer("dimensions", size, low=1, high=MOST_DIMENSIONS)
+        packed = fields.one_of("encoding_format", {"float", "base64"}, "float") == "base64"
+        vectors, tokens = self._engine.embed(texts, dimensions=dimensions)
+        entries: list[Json] = [
+            {
+                "object": "embedding",
+                "index": at,
+                "embedding": _packed(vector) if packed else [*vector],
+            }
+            for at, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return document({"object": "list", "data": entries, "model": MODEL_NAME, "usage": usage})
+
+    def _texts(self, fields: Fields) -> list[str]:
+        if isinstance(fields.get("input"), str):
+            return [fields.text("input")]
+        items = fields.items("input")
+        if len(items) > _MOST_INPUTS:
+            fields.refuse("input", f"must hold at most {_MOST_INPUTS} texts")
+        if all(isinstance(item, str) for item in items):
+            return cast("list[str]", items)
+        lists = [items] if isinstance(items[0], int) else items
+        return [self._spelled(fields, tokens) for tokens in lists]
+
+    def _spelled(self, fields: Fields, tokens: object) -> str:
+        known = range(len(self._engine.model.tokenizer))
+        numbers = cast("list[object]", tokens) if isinstance(tokens, list) else [tokens]
+        if not all(isinstance(number, int) and number in known for number in numbers):
+            fields.refuse("input", "must hold texts, or numbers of tokens")
+        return self._engine.model.tokenizer.decode(cast("list[int]", numbers))
+
+
+def _packed(vector: "array[float]") -> str:
+    if sys.byteorder == "big":
+        vector = vector[:]
+        vector.byteswap()
+    return base64.b64encode(vector.tobytes()).decode()

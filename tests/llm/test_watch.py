@@ -1,0 +1,334 @@
+"""Tests of `idemkit.llm.Watch`: when an answer is whole, when it failed, and what it says."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idemkit.llm import Result, Usage, Watch, readers
+from tests.llm.wire import (
+    CHAT,
+    EMBEDDINGS,
+    EVENTS,
+    GENERATE,
+    JSON,
+    LINES,
+    MESSAGES,
+    OLLAMA,
+    OPENAI,
+    OTHER,
+    RESPONSES,
+    STREAM_GENERATE,
+    event,
+    post,
+    split,
+    typed,
+    watched,
+)
+
+DONE = event("[DONE]")
+COUNTS = {"prompt_tokens": 3, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2}}
+IN_OUT = {"input_tokens": 3, "output_tokens": 5}
+USED = Usage(3, 5)
+
+
+def chunk(text: str = "", reason: str | None = None, index: int = 0, **more: Any) -> bytes:
+    """Return a chunk of a chat completion."""
+    choice = {"index": index, "delta": {"content": text}, "finish_reason": reason}
+    return event({"model": "gpt-5", "choices": [choice], "usage": None, **more})
+
+
+def candidate(text: str, reason: str | None = None) -> dict[str, Any]:
+    """Return one of the answers that Gemini's streams consist of."""
+    said: dict[str, Any] = {"content": {"parts": [{"text": text}]}}
+    said |= {} if reason is None else {"finishReason": reason}
+    counts = {"promptTokenCount": 3, "candidatesTokenCount": 5}
+    return {"candidates": [said], "usageMetadata": counts, "modelVersion": "gemini-3-pro"}
+
+
+CHAT_STREAM = (
+    chunk("Hel")
+    + b": a comment\n\n"
+    + chunk('lo "usage": {"finish_reason": "stop"} [DONE] error')
+    + chunk(reason="stop")
+    + event({"model": "gpt-5", "choices": [], "usage": COUNTS})
+    + DONE
+)
+MESSAGE_STREAM = (
+    typed("message_start", message={"model": "claude-5", "usage": {**IN_OUT, "output_tokens": 1}})
+    + typed("ping")
+    + typed("content_block_delta", delta={"type": "text_delta", "text": "message_stop"})
+    + typed("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 5})
+    + typed("message_stop")
+)
+RESPONSE_STREAM = (
+    typed("response.created", response={"object": "response", "model": "gpt-5", "error": None})
+    + typed("response.output_text.delta", delta="response.completed")
+    + typed(
+        "response.completed",
+        response={"object": "response", "model": "gpt-5", "status": "completed", "usage": IN_OUT},
+    )
+)
+GEMINI_STREAM = event(candidate("Hel")) + event(candidate("lo", "STOP"))
+OLLAMA_STREAM = b"".join(
+    json.dumps({"model": "llama", **said}).encode() + b"\n"
+    for said in (
+        {"message": {"role": "assistant", "content": "Hel"}, "done": False},
+        {"done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 5},
+    )
+)
+
+STREAMS = [
+    (CHAT, EVENTS, CHAT_STREAM, Result("gpt-5", ("stop",), Usage(3, 5, 2))),
+    (MESSAGES, EVENTS, MESSAGE_STREAM, Result("claude-5", ("end_turn",), USED)),
+    (RESPONSES, EVENTS, RESPONSE_STREAM, Result("gpt-5", ("completed",), USED)),
+    (STREAM_GENERATE, EVENTS, GEMINI_STREAM, Result("gemini-3-pro", ("STOP",), USED)),
+    (OLLAMA, LINES, OLLAMA_STREAM, Result("llama", ("stop",), USED)),
+]
+WITH_TERMINAL = [stream for stream in STREAMS if stream[0] != STREAM_GENERATE]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize(("url", "media_type", "body", "result"), STREAMS)
+@given(sizes=st.lists(st.integers(0, 200), max_size=30))
+def test_chunks_do_not_matter(
+    url: str, media_type: str, body: bytes, result: Result, end: bytes, sizes: list[int]
+) -> None:
+    """Wherever a stream is cut, it is whole at its end, and says the same."""
+    lines = b"\n" if media_type == LINES else end
+    watch = watched(url, *split(body.replace(b"\n", lines), sizes), media_type=media_type)
+    assert (True, False, result) == (watch.complete, watch.failed, watch.result)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(("url", "media_type", "body", "result"), WITH_TERMINAL)
+def test_a_stream_is_whole_with_its_last_byte(
+    url: str, media_type: str, body: bytes, result: Result, end: bytes
+) -> None:
+    """Byte by byte, it is whole at its last event, and not a byte sooner."""
+    del result
+    octets = body if media_type == LINES else body.replace(b"\n", end)
+    watch = watched(url, media_type=media_type, ended=False)
+    whole = []
+    for at in range(len(octets)):
+        watch.take(octets[at : at + 1])
+        whole.append(watch.complete)
+    assert [False] * (len(octets) - 1) + [True] == whole
+
+
+@pytest.mark.parametrize(("url", "media_type", "body", "result"), STREAMS)
+def test_a_stream_that_is_cut_off_is_not_whole(
+    url: str, media_type: str, body: bytes, result: Result
+) -> None:
+    """A clean end without the last event is a truncation, wherever it happens."""
+    del result
+    # Without the line ends after it, an event is still there.
+    ends = range(0, len(body.rstrip()), 3)
+    found = [watched(url, body[:end], media_type=media_type) for end in ends]
+    assert {(False, False)} == {(watch.complete, watch.failed) for watch in found}
+
+
+@pytest.mark.parametrize(("url", "media_type", "body", "result"), STREAMS)
+def test_the_last_event_needs_no_blank_line(
+    url: str, media_type: str, body: bytes, result: Result
+) -> None:
+    """Servers that close at once after the last event have said everything."""
+    watch = watched(url, body.rstrip(), media_type=media_type)
+    assert (True, result) == (watch.complete, watch.result)
+
+
+@pytest.mark.parametrize(
+    ("url", "last"),
+    [
+        (RESPONSES, typed("response.incomplete", response={"status": "incomplete"})),
+        (RESPONSES, event({"type": "response.completed", "response": {}})),
+        (RESPONSES, event({"response": {}}, "response.completed")),
+        (MESSAGES, event({"type": "message_stop"})),
+        (MESSAGES, event({"type": "message_stop"}).replace(b"data: ", b"data:")),
+        (CHAT, b"data:[DONE]\n\n"),
+        (CHAT, b"id: 7\ndata: [DONE] \n\n"),
+        (f"{OPENAI}/completions", DONE),
+    ],
+)
+def test_last_events_have_many_spellings(url: str, last: bytes) -> None:
+    """An event is told by its field or by its data, with or without a blank."""
+    assert watched(url, last, ended=False).complete
+
+
+@pytest.mark.parametrize(
+    ("url", "media_type", "part"),
+    [
+        (CHAT, EVENTS, event({"error": {"message": "overloaded"}})),
+        (CHAT, EVENTS, event({"error": "overloaded"})),
+        (CHAT, EVENTS, event("overloaded", "error")),
+        (CHAT, EVENTS, b'event:error\ndata: {"message": "overloaded"}\n\n'),
+        (CHAT, EVENTS, b'data: {"error":\ndata: {"message": "overloaded"}}\n\n'),
+        (MESSAGES, EVENTS, typed("error", error={"type": "overloaded_error"})),
+        (RESPONSES, EVENTS, typed("error", code="server_error")),
+        (RESPONSES, EVENTS, typed("response.failed", response={"status": "failed"})),
+        (RESPONSES, EVENTS, typed("response.cancelled", response={"status": "cancelled"})),
+        (STREAM_GENERATE, EVENTS, event({"error": {"code": 503}})),
+        (OLLAMA, LINES, b'{"error": "out of memory"}\n'),
+        (OTHER, EVENTS, event({"error": {"message": "overloaded"}})),
+    ],
+)
+def test_errors_in_a_stream_fail_it(url: str, media_type: str, part: bytes) -> None:
+    """An error after a good beginning is no answer, whatever else comes."""
+    rest = [DONE, typed("message_stop"), typed("response.completed"), b'{"done": true}\n']
+    watch = watched(url, part, *rest, event(candidate("", "STOP")), media_type=media_type)
+    assert (False, True) == (watch.complete, watch.failed)
+
+
+def test_no_error_is_no_failure() -> None:
+    """Servers that name an error which is null have none."""
+    watch = watched(CHAT, event({"error": None, "choices": []}), chunk("error", error=None), DONE)
+    assert (True, False) == (watch.complete, watch.failed)
+
+
+def test_nothing_after_the_last_event_counts() -> None:
+    """What is whole stays so."""
+    watch = watched(CHAT, DONE + event({"error": {}}, "error"), event({"error": "late"}))
+    assert (True, False) == (watch.complete, watch.failed)
+
+
+def test_choices_end_one_by_one() -> None:
+    """Each of several choices has its reason, in the order of the choices."""
+    watch = watched(CHAT, chunk(reason="length", index=1), chunk(reason="stop", index=0), DONE)
+    assert ("stop", "length") == watch.result.finish_reasons
+
+
+@pytest.mark.parametrize("space", ["", " ", "\n  "])
+def test_reasons_are_found_in_any_layout(space: str) -> None:
+    """White space between the tokens of an event hides nothing."""
+    text = f'{{"choices":{space}[{{"finish_reason":{space}"stop"}}]}}'.replace("\n", "\ndata: ")
+    assert ("stop",) == watched(CHAT, f"data: {text}\n\n".encode()).result.finish_reasons
+
+
+def test_gemini_may_refuse_a_prompt() -> None:
+    """An answer that says why there is none is whole."""
+    watch = watched(STREAM_GENERATE, event({"promptFeedback": {"blockReason": "SAFETY"}}))
+    assert (True, ("blocked", "SAFETY")) == (watch.complete, watch.result.finish_reasons)
+
+
+def test_gemini_ends_with_its_last_event() -> None:
+    """A reason before the last event does not end a stream."""
+    body = [event(candidate("Hel", "STOP")), event({"candidates": [{}]})]
+    assert not watched(STREAM_GENERATE, *body, b"\n\n").complete
+
+
+def test_an_empty_stream_of_gemini_is_not_whole() -> None:
+    """Nothing at all is no answer."""
+    assert not watched(STREAM_GENERATE).complete
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "result"),
+    [
+        (CHAT, {"model": "gpt-5", "usage": COUNTS}, Result("gpt-5", (), Usage(3, 5, 2))),
+        (EMBEDDINGS, {"data": [], "usage": {"prompt_tokens": 3}}, Result(usage=Usage(3))),
+        (MESSAGES, {"stop_reason": "end_turn"}, Result(finish_reasons=("end_turn",))),
+        (RESPONSES, {"status": "completed", "error": None}, Result()),
+        (RESPONSES, {"status": "queued"}, Result()),
+        (GENERATE, candidate("hi", "STOP"), Result("gemini-3-pro", ("STOP",), USED)),
+        (
+            STREAM_GENERATE,
+            [candidate("Hel"), candidate("lo", "STOP")],
+            Result("gemini-3-pro", ("STOP",), USED),
+        ),
+        (OLLAMA, {"model": "llama", "eval_count": 5}, Result("llama", (), Usage(0, 5))),
+        (OTHER, {"status": "failed", "results": []}, Result()),
+        (OTHER, [1, 2], Result()),
+    ],
+)
+def test_a_document_is_whole_if_it_can_be_read(url: str, said: Any, result: Result) -> None:
+    """JSON is whole at its end, and truncated anywhere before."""
+    body = json.dumps(said).encode()
+    watch = watched(url, *split(body, [5]), media_type="application/json; charset=utf-8")
+    cut = watched(url, body[:-1], media_type=JSON)
+    assert (True, False, result, False) == (
+        watch.complete,
+        watch.failed,
+        watch.result,
+        cut.complete,
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (CHAT, {"error": {"message": "overloaded"}}),
+        (CHAT, {"error": "overloaded"}),
+        (MESSAGES, {"type": "error"}),
+        (RESPONSES, {"status": "failed", "error": None}),
+        (RESPONSES, {"status": "cancelled"}),
+        (STREAM_GENERATE, [{"candidates": []}, {"error": {"code": 503}}]),
+        (OTHER, {"error": {}, "type": "error"}),
+    ],
+)
+@pytest.mark.parametrize("media_type", [JSON, "application/problem+json"])
+def test_errors_as_documents_fail(url: str, said: Any, media_type: str) -> None:
+    """An error is no answer, whatever its status."""
+    watch = watched(url, json.dumps(said).encode(), media_type=media_type)
+    assert (False, True) == (watch.complete, watch.failed)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 200_000])
+def test_what_is_no_json_is_not_whole(body: bytes) -> None:
+    """A document that cannot be read is taken for one that is cut off."""
+    watch = watched(CHAT, body, media_type=JSON)
+    assert (False, False) == (watch.complete, watch.failed)
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_refusals_are_failures(status: int) -> None:
+    """A status says it all, and says it at once."""
+    watch = watched(CHAT, DONE, status=status, ended=False)
+    assert (False, True) == (watch.complete, watch.failed)
+
+
+@pytest.mark.parametrize(
+    ("url", "media_type"),
+    [(OTHER, EVENTS), (OTHER, LINES), (OTHER, ""), (CHAT, "audio/mpeg"), (OLLAMA, EVENTS)],
+)
+def test_what_nobody_knows_is_whole_when_it_ends(url: str, media_type: str) -> None:
+    """Of an unknown kind of answer the end is all there is to see."""
+    running = watched(url, b"data: 1\n\n", media_type=media_type, ended=False)
+    ended = watched(url, b"data: 1\n\n", media_type=media_type)
+    assert (False, True, False) == (running.complete, ended.complete, ended.failed)
+
+
+def test_an_answer_may_name_no_media_type() -> None:
+    """Without a field that tells, nothing is known of an answer."""
+    watch = Watch(post(CHAT))
+    watch.start(200, {})
+    watch.end()
+    assert watch.complete
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave little room for what has to be read in one piece."""
+    monkeypatch.setattr(readers, "LARGEST", 100)
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize(("end", "whole"), [(b'"}\n', True), (b'"', False)])
+def test_a_large_document_is_judged_by_its_end(end: bytes, whole: bool) -> None:
+    """What is too large to be read is whole if it ends like an object."""
+    watch = watched(CHAT, b'{"a": "', b"x" * 100, end, media_type=JSON)
+    assert (whole, Result()) == (watch.complete, watch.result)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_large_event_is_given_up() -> None:
+    """A stream whose events never end is not kept in memory."""
+    watch = watched(CHAT, b"data: ", b"x" * 100, b"\n\n", DONE)
+    assert (False, True) == (watch.complete, watch.failed)
+
+
+def test_a_watch_that_was_not_started_knows_nothing() -> None:
+    """Before the first byte nothing is whole and nothing has failed."""
+    watch = Watch(post(CHAT))
+    assert (False, False, Result()) == (watch.complete, watch.failed, watch.result)
