@@ -194,6 +194,15 @@ class Guard(ABC):
         return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes, args, kwargs)
 
 
+    def _told(self, came: Replay | Ran, value: T) -> T:
+        """Return a value, after a word to telemetry of what its replay has spared."""
+        if isinstance(came, Replay) and telemetry.active():
+            from . import llm  # noqa: PLC0415 - for those who listen
+
+            llm.saved(self.guarded.name, value)
+        return value
+
+
 class SyncGuard(Guard):
     """Guard a function; its callers are threads."""
 
@@ -202,12 +211,18 @@ class SyncGuard(Guard):
     def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        return value_of(known or self._come(bound, call), bound.codec, bound.policy)
+        if known is not None:
+            return value_of(known, bound.codec, bound.policy)
+        came = self._come(bound, call)
+        return self._told(came, value_of(came, bound.codec, bound.policy))
 
     def outcome(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Outcome[Any]:
         """Run or replay, and return the `Outcome`."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        return outcome_of(known or self._come(bound, call), bound.codec, bound.policy)
+        came = known or self._come(bound, call)
+        outcome = outcome_of(came, bound.codec, bound.policy)
+        self._told(came, outcome.value)
+        return outcome
 
     def peek(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None

@@ -222,7 +222,7 @@ def test_items_that_end_with_an_error(door: Door, on_error: str) -> None:
 
 def test_fallbacks_are_values(door: Door) -> None:
     """A modest answer is a value like any other, and says what it is."""
-    double = door.guard(Runs(1).double, fallback=lambda error, item: -item)
+    double = door.guard(Runs(1).double, fallback=lambda _, item: -item)
     assert [0, -1, 4] == drained(door, double.map(range(3)))
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx2
+from anthropic import Anthropic
+from anthropic import DefaultHttpxClient as AnthropicHttpxClient
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
 from examples.local_llm import MODEL_NAME, LocalLLM
@@ -18,6 +20,7 @@ from examples.local_llm import MODEL_NAME, LocalLLM
 __all__ = ["MODEL", "Provider", "check", "claim", "recipe"]
 
 TRUE, UNTRUE, REFUSED = 0, 1, 2
+NO_KEY = "none is needed here"
 MODEL = os.environ.get("MODEL", MODEL_NAME)
 """The model that the recipes ask for."""
 
@@ -62,16 +65,27 @@ class Provider:
         self.base_url = base_url
         self.sent: list[float] = []
         """When each request left this process, retries of the SDK included."""
+        api_key = os.environ.get("OPENAI_API_KEY", NO_KEY)
+        self._openai = {"base_url": base_url, "api_key": api_key}
 
     def client(self, **options: Any) -> OpenAI:
         """Return a client whose requests are counted."""
         http = DefaultHttpxClient(transport=_Counted(self.sent))
-        return OpenAI(base_url=self.base_url, api_key=_api_key(), http_client=http, **options)
+        return OpenAI(http_client=http, **self._openai, **options)
 
     def async_client(self, **options: Any) -> AsyncOpenAI:
         """Return the same for programs with an event loop."""
         http = DefaultAsyncHttpxClient(transport=_AsyncCounted(self.sent))
-        return AsyncOpenAI(base_url=self.base_url, api_key=_api_key(), http_client=http, **options)
+        return AsyncOpenAI(http_client=http, **self._openai, **options)
+
+    def anthropic(self, **options: Any) -> Anthropic:
+        """Return a client of Anthropic's messages at the same server, counted likewise."""
+        return Anthropic(
+            base_url=urljoin(self.base_url, "/"),
+            api_key=os.environ.get("ANTHROPIC_API_KEY", NO_KEY),
+            http_client=AnthropicHttpxClient(transport=_Counted(self.sent)),
+            **options,
+        )
 
     @contextmanager
     def sends(self, said: str, expected: int) -> Iterator[None]:
@@ -148,7 +162,3 @@ def recipe(prove: Callable[[Provider], None]) -> Callable[[Sequence[str] | None]
         return TRUE
 
     return main
-
-
-def _api_key() -> str:
-    return os.environ.get("OPENAI_API_KEY", "none is needed here")

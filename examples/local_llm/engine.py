@@ -1,6 +1,5 @@
 """The engine: what every dialect's requests come to, run on the model, metered and paced."""
 
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -75,7 +74,7 @@ class Engine:
         """Return how many tokens a text has."""
         return len(self.model.tokenizer.encode(text))
 
-    def embed(self, texts: Iterable[str], *, dimensions: int) -> tuple[list["array[float]"], int]:
+    def embed(self, texts: Iterable[str], *, dimensions: int) -> tuple[list[list[float]], int]:
         """Return the vectors of texts, and how many tokens were read for them."""
         known = list(texts)
         tokens = sum(map(self.tokens, known))

@@ -1,10 +1,13 @@
 """What the server answers when it cannot answer: an HTTP status and a reason."""
 
+import logging
 from collections.abc import Mapping
 
-__all__ = ["ApiError", "Json"]
+__all__ = ["ApiError", "Json", "told"]
 
 Json = dict[str, object]
+
+_logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -34,3 +37,11 @@ class ApiError(Exception):
         self.param = param
         self.code = code
         self.headers = headers or {}
+
+
+def told(error: Exception) -> ApiError:
+    """Return what a client is told of an error; a defect is for the log alone."""
+    if isinstance(error, ApiError):
+        return error
+    _logger.error("a request failed", exc_info=error)
+    return ApiError("The server had an error.", status=500)

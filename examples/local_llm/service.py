@@ -1,20 +1,20 @@
 """The service: what the server offers, whatever the connection."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from http import HTTPStatus
 
 from .apis.batches import Batches
 from .apis.completions import Completions
 from .apis.embeddings import Embeddings
 from .apis.files import Files
+from .apis.gemini import Gemini
 from .apis.message_batches import MessageBatches
 from .apis.messages import Messages
+from .apis.ollama import Ollama
 from .apis.responses import Responses
 from .dialects import Dialect
 from .engine import Engine
-from .errors import ApiError
+from .errors import ApiError, told
 from .faults import Scene, Script, parse_faults
 from .jobs import Jobs
 from .journal import Journal
@@ -23,8 +23,6 @@ from .replies import Content, Reply, Stream, document
 from .routes import Call, Route, Routes, split_target
 
 __all__ = ["Exchange", "Service"]
-
-_logger = logging.getLogger(__name__)
 
 # Groq's client puts the dialect before the path of every endpoint.
 _PREFIX = "/openai"
@@ -100,7 +98,7 @@ class Service:
         try:
             reply = route.endpoint(call)
         except Exception as error:  # noqa: BLE001 - a defect is answered too
-            return route.dialect.refusal(_told(error))
+            return route.dialect.refusal(told(error))
         if isinstance(reply, Stream):
             return replace(reply, frames=_guarded(reply.frames, route.dialect))
         return reply
@@ -132,10 +130,10 @@ def _endpoints(engine: Engine, jobs: Jobs) -> Iterator[Route]:
         "/v1/embeddings": embeddings.create,
     }
     batches, message_batches = Batches(files, jobs, batched), MessageBatches(messages, jobs)
-    for api in (completions, responses, embeddings, messages):
-        yield from api.routes()
-    for api in (files, batches, message_batches):
-        yield from api.routes()
+    yield from (*completions.routes(), *responses.routes(), *embeddings.routes())
+    yield from (*messages.routes(), *message_batches.routes())
+    yield from (*files.routes(), *batches.routes())
+    yield from (*Gemini(engine).routes(), *Ollama(engine).routes())
 
 
 def _path(target: str) -> str:
@@ -146,11 +144,4 @@ def _guarded(frames: Iterator[bytes], dialect: Dialect) -> Iterator[bytes]:
     try:
         yield from frames
     except Exception as error:  # noqa: BLE001 - a defect is answered too
-        yield dialect.frame(_told(error))
-
-
-def _told(error: Exception) -> ApiError:
-    if isinstance(error, ApiError):
-        return error
-    _logger.error("a request failed", exc_info=error)
-    return ApiError("The server had an error.", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        yield dialect.frame(told(error))

@@ -1,7 +1,7 @@
 """Embeddings: vectors of a text's hashed words and pieces of words, of length 1."""
 
 import math
-from array import array
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from zlib import crc32
@@ -17,7 +17,7 @@ _PIECE = 3
 _WORD_WEIGHT = 2.0
 
 
-def embed(text: str, *, dimensions: int = DIMENSIONS) -> "array[float]":
+def embed(text: str, *, dimensions: int = DIMENSIONS) -> list[float]:
     """Return the vector of a text, the same one for the same text, in single precision."""
     sums = [0.0] * dimensions
     for feature, weight in _features(text).items():
@@ -25,7 +25,8 @@ def embed(text: str, *, dimensions: int = DIMENSIONS) -> "array[float]":
         # One bit of the hash is the sign, so that what collides cancels out as often as it adds.
         sums[(digest >> 1) % dimensions] += weight if digest & 1 else -weight
     length = math.hypot(*sums) or 1.0
-    return array("f", (each / length for each in sums))
+    single = struct.Struct(f"<{dimensions}f")
+    return list(single.unpack(single.pack(*(each / length for each in sums))))
 
 
 def _features(text: str) -> dict[str, float]:

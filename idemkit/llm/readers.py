@@ -7,7 +7,10 @@ and keeps no more than it has to.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .answers import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,39 +43,38 @@ class Marks(NamedTuple):
 
     Args:
         words: Stand nowhere else, or rarely.
-        members: Names of JSON and the values that they usually have.
+        members: Names of JSON, each with the idle value that it usually has, in both spellings.
     """
 
     words: tuple[bytes, ...]
-    members: tuple[tuple[bytes, bytes], ...]
+    members: tuple[tuple[bytes, bytes, bytes], ...]
 
     def are_in(self, pieces: bytes) -> bool:
         """Tell whether there may be something to read; only if there is nothing, it is sure."""
         for word in self.words:
             if word in pieces:
                 return True
-        for name, usual in self.members:
+        for name, tight, loose in self.members:
             found = pieces.count(name)
-            if found and found != pieces.count(name + b":" + usual) + pieces.count(
-                name + b": " + usual
-            ):
+            if found and found != pieces.count(tight) + pieces.count(loose):
                 return True
         return False
 
 
 _ERROR_WORDS: Final = (b"event: error", b"event:error")
-_ERROR: Final = (b'"error"', b"null")
+_ERROR: Final = (b'"error"', b'"error":null', b'"error": null')
+_REASON: Final = (b'"finish_reason"', b'"finish_reason":null', b'"finish_reason": null')
+_USAGE: Final = (b'"usage"', b'"usage":null', b'"usage": null')
+_LAST: Final = (b'"done"', b'"done":false', b'"done": false')
 _ERRORS: Final = Marks(_ERROR_WORDS, (_ERROR,))
-_CHAT: Final = Marks(
-    (_DONE, *_ERROR_WORDS), (_ERROR, (b'"finish_reason"', b"null"), (b'"usage"', b"null"))
-)
+_CHAT: Final = Marks((_DONE, *_ERROR_WORDS), (_ERROR, _REASON, _USAGE))
 _MARKS: Final = {
     "chat.completions": _CHAT,
     "completions": _CHAT,
     "messages": Marks((b"message_", *_ERROR_WORDS), (_ERROR,)),
     "responses": Marks((*_RESPONSE_ENDS, *_ERROR_WORDS), (_ERROR,)),
 }
-_LINE_MARKS: Final = Marks((), ((b'"done"', b"false"), _ERROR))
+_LINE_MARKS: Final = Marks((), (_LAST, _ERROR))
 
 
 class Reader:
@@ -140,7 +142,7 @@ class Document(Reader):
             self.complete = self._read(text) is not None and not self.failed
 
 
-class _Sequence(Reader):
+class _Sequence(Reader, ABC):
     """Reads an answer that comes in pieces, each with an end that can be seen.
 
     Attributes:
@@ -179,8 +181,9 @@ class _Sequence(Reader):
             self._look(bytes(self._held))
         self._held.clear()
 
+    @abstractmethod
     def _look(self, pieces: bytes) -> None:
-        raise NotImplementedError
+        """Read what is worth it of pieces that are there."""
 
 
 class Lines(_Sequence):
@@ -242,13 +245,13 @@ class LastEvents(Events):
     def end(self) -> None:
         """Look whether the last event tells why it is the last."""
         _Sequence.end(self)
-        kind, text = next(reversed(list(_events(self._last))), ("", b""))
-        self._event(kind, text)
-        self.complete = not self.failed and bool(self._findings.result.finish_reasons)
+        _, text = next(reversed(list(_events(self._last))), ("", b""))
+        ended = bool(result_of(self._read(text)).finish_reasons)
+        self.complete = ended and not self.failed
 
     def _look(self, pieces: bytes) -> None:
         super()._look(pieces)
-        self._last = pieces if pieces.strip() else self._last
+        self._last = pieces if b"data:" in pieces else self._last
 
 
 def _events(pieces: bytes) -> Iterator[tuple[str, bytes]]:

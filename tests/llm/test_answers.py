@@ -96,7 +96,7 @@ SDK = [
     (attributes, message("end_turn"), "claude-5", ("end_turn",)),
     (Response.model_validate, response("completed"), "gpt-5", ("completed",)),
     (
-        Response,
+        Response.model_validate,
         response("incomplete", "max_output_tokens"),
         "gpt-5",
         ("incomplete", "max_output_tokens"),

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from idemkit import Idempotency, idempotent
+from idemkit import Idempotency
 from idemkit.core.call import Call
 from idemkit.llm import Determinism, Request, determinism, ttl
 from idemkit.stores import MemoryStore
@@ -159,7 +159,7 @@ def test_decorators_take_it() -> None:
     """A function's own arguments decide how long its result is kept."""
     idempotency = Idempotency(MemoryStore())
 
-    @idempotent(ttl=ttl(deterministic=3600, sampled=60), idempotency=idempotency)
+    @idempotency.idempotent(ttl=ttl(deterministic=3600, sampled=60))
     def ask(question: str, *, temperature: float) -> str:
         return f"{question} at {temperature}"
 

@@ -218,6 +218,18 @@ def test_gemini_ends_with_its_last_event() -> None:
     assert not watched(STREAM_GENERATE, *body, b"\n\n").complete
 
 
+def test_comments_end_no_stream() -> None:
+    """What servers send to keep a connection open is no event, and so not the last one."""
+    assert watched(STREAM_GENERATE, event(candidate("", "STOP")), b": ping\n\n").complete
+
+
+def test_an_early_reason_ends_no_stream() -> None:
+    """What an earlier event said does not stand in for the last one."""
+    early = {**candidate("an error", "STOP"), "error": None}
+    body = event({**early, "note": "error"}), event(candidate("", "STOP"))[:-20]
+    assert not watched(STREAM_GENERATE, *body).complete
+
+
 def test_an_empty_stream_of_gemini_is_not_whole() -> None:
     """Nothing at all is no answer."""
     assert not watched(STREAM_GENERATE).complete

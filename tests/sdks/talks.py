@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from inspect import isawaitable
 from types import ModuleType
@@ -70,7 +70,8 @@ class Ask:
     Args:
         package: Whose client it takes.
         name: Short, for the names of tests.
-        call: Takes a client; returns an answer or a stream, or what is awaited for it.
+        call: Takes a client, and more options where its package has them by name; returns an
+            answer or a stream, or what is awaited for it.
         streams: Whether the answer comes in events.
         colours: In which colours there are clients.
         plain: Turns an answer, or an event, into what can be compared.
@@ -78,7 +79,7 @@ class Ask:
 
     package: Package
     name: str
-    call: Callable[[Any], Any]
+    call: Callable[..., Any]
     streams: bool = False
     colours: tuple[Colour, ...] = ("sync", "async")
     plain: Callable[[Any], Any] = field(default=lambda value: plain(value))
@@ -116,22 +117,26 @@ class Talk:
     ) -> None:
         self.ask = ask
         self.blocking = site.blocking
-        self._http: Any = None
+        self.http: Any = None
         if way == "injected":
-            self._http = _guarded_http(ask.package.http, site, idempotency, settings)
-        self.client: Any = ask.package.open(replace(site, http=self._http))
+            self.http = _guarded_http(ask.package.http, site, idempotency, settings)
+        self.client: Any = ask.package.open(replace(site, http=self.http))
         if way == "wrapped":
             wrap(self.client, idempotency=idempotency, **settings)
 
-    async def whole(self, call: Callable[[Any], Any] | None = None) -> Any:
+    async def whole(self, **more: Any) -> Any:
         """Ask, and return all of the answer as plain values."""
-        if self.ask.streams and call is None:
-            return [self.ask.plain(event) async for event in self.events()]
-        return self.ask.plain(await self._run(lambda: (call or self.ask.call)(self.client)))
+        if self.ask.streams:
+            return [self.ask.plain(event) async for event in self.events(**more)]
+        return self.ask.plain(await self.begin(**more))
 
-    async def events(self) -> AsyncIterator[Any]:
+    async def begin(self, **more: Any) -> Any:
+        """Ask, and return what the package returns."""
+        return await self._run(lambda: self.ask.call(self.client, **more))
+
+    async def events(self, **more: Any) -> AsyncGenerator[Any, None]:
         """Ask, and yield the events of the answer; who leaves early closes the stream."""
-        opened = await self._run(lambda: self.ask.call(self.client))
+        opened = await self.begin(**more)
         enter = getattr(opened, "__enter__" if self.blocking else "__aenter__", None)
         stream = opened if enter is None else await self._run(enter)
         try:
@@ -154,13 +159,15 @@ class Talk:
         if leave is not None:
             await self._run(lambda: leave(None, None, None))
             return
-        await self._run(getattr(opened, "close" if self.blocking else "aclose"))
+        close = getattr(opened, "close" if self.blocking else "aclose", None)
+        if close is not None:
+            await self._run(close)
 
     async def close(self) -> None:
         """Close the client."""
         await self._run(lambda: self.ask.package.close(self.client))
-        if self._http is not None:
-            await self._run(self._http.close if self.blocking else self._http.aclose)
+        if self.http is not None:
+            await self._run(self.http.close if self.blocking else self.http.aclose)
 
     async def _run(self, call: Callable[[], Any]) -> Any:
         if self.blocking:

@@ -2,19 +2,20 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, cast
+from typing import cast
 from uuid import uuid4
 
 from ..dialects import OPENAI
-from ..errors import ApiError, Json
+from ..errors import ApiError, Json, told
 from ..fields import Fields
 from ..jobs import Job, Jobs
-from ..replies import Content, Reply, document
+from ..replies import Reply, document
 from ..routes import Call, Route
 from .files import Files
+from .offline import Endpoint, ask
 from .paging import page
 
 __all__ = ["Batches"]
@@ -33,8 +34,6 @@ _MOMENTS = (
     "cancelling_at",
     "cancelled_at",
 )
-
-Endpoint: TypeAlias = Callable[[Call], Reply]
 
 
 @dataclass(slots=True)
@@ -90,15 +89,11 @@ class Batches:
         return accepted
 
     def _execute(self, line: Json) -> Json:
-        endpoint = self._endpoints[str(line["url"])]
-        call = Call(query={}, headers={}, body=json.dumps(line["body"]).encode())
         try:
-            reply = endpoint(call)
-            if not isinstance(reply, Content):
-                raise ApiError("A batch cannot stream.", param="stream")
-            status, body = reply.status, json.loads(reply.body)
-        except ApiError as error:
-            status, body = error.status, OPENAI.body(error)
+            status, body = 200, ask(self._endpoints[str(line["url"])], line["body"])
+        except Exception as error:  # noqa: BLE001 - a defect is answered too
+            refused = told(error)
+            status, body = refused.status, OPENAI.body(refused)
         response = {"status_code": status, "request_id": f"req_{uuid4().hex}", "body": body}
         name = f"batch_req_{uuid4().hex}"
         return {"id": name, "custom_id": line["custom_id"], "response": response, "error": None}
@@ -107,12 +102,9 @@ class Batches:
         for name, good in (("output_file_id", True), ("error_file_id", False)):
             lines = [line for line in job.results if _succeeded(line) is good]
             if lines:
-                text = "".join(json.dumps(line) + "\n" for line in lines)
-                stored = self._files.add(
-                    text.encode(),
-                    filename=f"{batch.card['id']}_{name}.jsonl",
-                    purpose="batch_output",
-                )
+                text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+                title = f"{batch.card['id']}_{name}.jsonl"
+                stored = self._files.add(text, filename=title, purpose="batch_output")
                 batch.card |= {name: stored["id"]}
         self._count(batch, job.results, len(job.items))
         status = "cancelled" if len(job.results) < len(job.items) else "completed"
@@ -175,31 +167,31 @@ def _card(fields: Fields) -> Json:
 
 
 def _parse(content: bytes, endpoint: str) -> tuple[list[Json], list[Json]]:
-    lines: list[Json] = []
+    lines: dict[str, Json] = {}
     errors: list[Json] = []
     for number, text in enumerate(content.splitlines(), 1):
         try:
-            line = _checked(json.loads(text), endpoint)
-            if line["custom_id"] in {earlier["custom_id"] for earlier in lines}:
-                raise ApiError("The custom_id is not unique.", param="custom_id")
-            lines.append(line)
+            line = json.loads(text)
+            lines[_name(line, endpoint, taken=lines)] = line
         except ValueError as error:
             errors.append(_error("invalid_json_line", str(error), number))
         except ApiError as error:
             errors.append(_error("invalid_request", error.message, number, error.param))
     if not content.strip():
         errors.append(_error("empty_file", "The file holds no request.", None))
-    return lines, errors
+    return [*lines.values()], errors
 
 
-def _checked(line: object, endpoint: str) -> Json:
+def _name(line: object, endpoint: str, *, taken: Collection[str]) -> str:
     fields = Fields(line)
     fields.allow(_LINE)
-    fields.text("custom_id")
     fields.one_of("method", {"POST"})
     fields.one_of("url", {endpoint})
     fields.members("body")
-    return cast("Json", line)
+    name = fields.text("custom_id")
+    if name in taken:
+        fields.refuse("custom_id", "must be unique")
+    return name
 
 
 def _error(code: str, message: str, line: int | None, param: str | None = None) -> Json:

@@ -1,12 +1,10 @@
 """Embeddings: OpenAI's endpoint for vectors."""
 
 import base64
-import sys
-from array import array
+import struct
 from typing import cast
 
 from ..engine import Engine
-from ..errors import Json
 from ..fields import Fields
 from ..model import MODEL_NAME
 from ..replies import Reply, document
@@ -61,13 +59,10 @@ class Embeddings:
         dimensions = fields.integer("dimensions", size, low=1, high=MOST_DIMENSIONS)
         packed = fields.one_of("encoding_format", {"float", "base64"}, "float") == "base64"
         vectors, tokens = self._engine.embed(texts, dimensions=dimensions)
-        entries: list[Json] = [
-            {
-                "object": "embedding",
-                "index": at,
-                "embedding": _packed(vector) if packed else [*vector],
-            }
-            for at, vector in enumerate(vectors)
+        shown = map(_packed, vectors) if packed else vectors
+        entries = [
+            {"object": "embedding", "index": at, "embedding": vector}
+            for at, vector in enumerate(shown)
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return document({"object": "list", "data": entries, "model": MODEL_NAME, "usage": usage})
@@ -91,8 +86,5 @@ class Embeddings:
         return self._engine.model.tokenizer.decode(cast("list[int]", numbers))
 
 
-def _packed(vector: "array[float]") -> str:
-    if sys.byteorder == "big":
-        vector = vector[:]
-        vector.byteswap()
-    return base64.b64encode(vector.tobytes()).decode()
+def _packed(vector: list[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

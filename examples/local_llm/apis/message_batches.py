@@ -8,13 +8,14 @@ from typing import cast
 from uuid import uuid4
 
 from ..dialects import ANTHROPIC
-from ..errors import ApiError, Json
+from ..errors import ApiError, Json, told
 from ..fields import Fields
 from ..jobs import Job, Jobs
 from ..replies import Content, Reply, document
 from ..routes import Call, Route
 from .files import LARGEST_FILE
 from .messages import Messages
+from .offline import ask
 from .paging import page
 
 __all__ = ["MessageBatches"]
@@ -82,12 +83,10 @@ class MessageBatches:
 
     def _execute(self, request: Json) -> Json:
         try:
-            reply = self._messages.create(Call({}, {}, json.dumps(request["params"]).encode()))
-            if not isinstance(reply, Content):
-                raise ApiError("A batch cannot stream.", param="stream")
-            result = {"type": "succeeded", "message": json.loads(reply.body)}
-        except ApiError as error:
-            result = {"type": "errored", "error": ANTHROPIC.body(error)}
+            message = ask(self._messages.create, request["params"])
+            result: Json = {"type": "succeeded", "message": message}
+        except Exception as error:  # noqa: BLE001 - a defect is answered too
+            result = {"type": "errored", "error": ANTHROPIC.body(told(error))}
         return {"custom_id": request["custom_id"], "result": result}
 
     def _finish(self, batch: _Batch, url: str, job: Job[Json, Json]) -> None:

@@ -27,7 +27,7 @@ SIZE: Final = "idemkit.stream.size"
 FIRST_CHUNK: Final = "idemkit.stream.first_chunk.duration"
 READERS: Final = "idemkit.stream.readers"
 MODEL: Final = "idemkit.model"
-TOKEN_TYPE: Final = "idemkit.token.type"
+TOKENS: Final = "idemkit.token.type"
 CURRENCY: Final = "idemkit.currency"
 ERROR: Final = "error.type"
 

@@ -123,8 +123,7 @@ def _instruments(tracer: Tracer, meter: Meter) -> Signals:
         lease_losses=meter.create_counter(
             "idemkit.lease.losses", unit="{lease}", description="Leases lost while running."
         ),
-        **_of_streams(meter),
-        **_of_models(meter),
+        **(_of_streams(meter) | _of_models(meter)),
     )
 
 

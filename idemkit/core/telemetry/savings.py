@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .attributes import CURRENCY, MODEL, OPERATION, TOKEN_TYPE
+from .attributes import CURRENCY, MODEL, OPERATION, TOKENS
 from .discovery import active, live
 from .harmless import harmless
 
@@ -38,7 +38,7 @@ def saved(
     about: dict[str, AttributeValue] = {OPERATION: operation, MODEL: model}
     with harmless:
         signals = live()
-        signals.saved_tokens.add(input_tokens, {**about, TOKEN_TYPE: "input"})
-        signals.saved_tokens.add(output_tokens, {**about, TOKEN_TYPE: "output"})
+        signals.saved_tokens.add(input_tokens, {**about, TOKENS: "input"})
+        signals.saved_tokens.add(output_tokens, {**about, TOKENS: "output"})
         if cost is not None:
             signals.saved_cost.add(cost, {**about, CURRENCY: currency})

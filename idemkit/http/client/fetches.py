@@ -116,10 +116,14 @@ class Fetch(Producer):
 
     async def _take_parts(self, response: Any) -> None:
         parts = self._parts(response)
+        failure: list[bytes] = []  # whoever hears of it asks again, and must not come back to it
         async for part in parts:
             if self.asked is not None:
                 raise self.asked
             self._watch.take(part)
+            if self._watch.failed:
+                failure.append(part)
+                continue
             if not self._watch.complete:
                 await self.transcript.take(part, last=False)
                 continue
@@ -130,7 +134,7 @@ class Fetch(Producer):
         self._judge()
         if self._is_cut_off():
             raise self._cut_off()
-        await self.transcript.take(b"", last=True)
+        await self.transcript.take(b"".join(failure), last=True)
 
     def _judge(self) -> None:
         """Keep nothing that is not whole, or that the user does not want to be kept."""

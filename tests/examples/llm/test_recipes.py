@@ -15,10 +15,12 @@ CHAT = "POST /v1/chat/completions"
 # What each recipe costs: how many requests reach the provider, and what goes wrong with them.
 COSTS: dict[str, dict[tuple[str, str | None], int]] = {
     "fallbacks": {(CHAT, None): 6, (CHAT, "refuse"): 2},
+    "parallel_prompts": {(CHAT, None): 13, (CHAT, "refuse"): 1},
     "rate_limits": {(CHAT, None): 4, (CHAT, "refuse"): 2},
     "retries": {(CHAT, None): 6, (CHAT, "refuse"): 12},
     "sampling_parameters": {(CHAT, None): 16},
     "streaming": {(CHAT, None): 5, (CHAT, "truncate"): 1},
+    "streaming_proxy": {(CHAT, None): 1},
     "structured_output": {(CHAT, None): 4, (CHAT, "pass"): 1, (CHAT, "refuse"): 1},
     "timeouts_and_cancel": {(CHAT, None): 2, (CHAT, "slow"): 5},
 }

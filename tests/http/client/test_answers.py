@@ -1,7 +1,10 @@
 """What of an answer comes again, and what telemetry hears of that."""
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import httpx
 import httpx2
@@ -16,7 +19,15 @@ from tests.http.client.upstream import Exchange, Upstream, events, says
 
 __all__ = ["backend"]
 
+T = TypeVar("T")
+
 SAID = llm.Price(input=1_000_000, output=2_000_000, currency="EUR")
+
+
+def in_a_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread and a loop of its own."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, coroutine).result()
 
 
 def guarded(
@@ -115,12 +126,8 @@ def test_loops_of_all_kinds(model: Upstream, idempotency: Idempotency) -> None:
         client = httpx2.AsyncClient(transport=transport, base_url=model.url)
         return (await client.post(CHAT, json={**PROMPT, "seed": seed})).content
 
-    contents = [asyncio.run(ask(seed)) for seed in (1, 2, 1)]
-
-    async def close() -> None:
-        await transport.aclose()
-
-    asyncio.run(close())
+    contents = [in_a_loop(ask(seed)) for seed in (1, 2, 1)]
+    in_a_loop(transport.aclose())
     assert [says("1"), says("2"), says("1")] == contents
 
 
@@ -133,11 +140,50 @@ def test_from_one_colour_to_the_other(model: Upstream, idempotency: Idempotency)
         async with httpx.AsyncClient(transport=transport, base_url=model.url) as client:
             return (await client.post(CHAT, json=PROMPT)).content
 
-    first = asyncio.run(ask())
+    first = in_a_loop(ask())
     transport = IdempotentTransport(idempotency=idempotency, derive="request")
     with httpx2.Client(transport=transport, base_url=model.url) as client:
         second = client.post(CHAT, json=PROMPT).content
     assert (1, first) == (len(model.asked), second)
+
+
+async def test_words_after_the_last_event(kind: Caller, model: Upstream, idem: Idempotency) -> None:
+    """Nobody waits for what comes after the last event, and nothing that does is recorded."""
+    more = threading.Event()
+
+    def talkative(exchange: Exchange) -> None:
+        exchange.head()
+        exchange.part(*events("a"))
+        assert more.wait(10)
+        exchange.part(b": bye\n\n")
+        exchange.end()
+
+    model.script = talkative
+    client = kind.open(model.url, idem, derive="request")
+    bodies = [b"".join([part async for part in client.stream()]) for _ in range(2)]
+    more.set()
+    await client.close()
+    assert [b"".join(events("a"))] * 2 == bodies
+
+
+async def test_answer_that_is_complete_is_not_stopped(model: Upstream, idem: Idempotency) -> None:
+    """While the connection is seen to, the answer is there, and stays."""
+    more = threading.Event()
+
+    def lingering(exchange: Exchange) -> None:
+        exchange.head()
+        exchange.part(*events("a"))
+        assert more.wait(10)
+        exchange.end()
+
+    model.script = lingering
+    transport = AsyncIdempotentTransport(idempotency=idem, derive="request")
+    async with httpx2.AsyncClient(transport=transport, base_url=model.url) as client:
+        await client.post(CHAT, json=PROMPT)
+        (fetch,) = transport._fetches
+        fetch.stop()
+        more.set()
+    assert (None, True) == (fetch.asked, fetch.execution.recorded)
 
 
 def counted(backend: Backend, name: str) -> dict[str, float]:

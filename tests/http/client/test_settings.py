@@ -61,7 +61,7 @@ def test_request_of_another_library(idempotency: Idempotency) -> None:
 
     with (
         IdempotentTransport(idempotency=idempotency) as transport,
-        pytest.raises(TypeError, match="one of httpx2 or httpx, not .*Request"),
+        pytest.raises(TypeError, match=r"one of httpx2 or httpx, not .*Request"),
     ):
         transport.handle_request(Request())
 

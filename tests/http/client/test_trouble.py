@@ -243,24 +243,28 @@ async def test_cancelled_reader_truncates_nothing(model: Upstream, idem: Idempot
         assert (ALL, 1) == ((await client.post(CHAT, json=PROMPT)).content, len(model.asked))
 
 
-def test_reader_that_is_collected(model: Upstream, idempotency: Idempotency) -> None:
+async def test_reader_that_is_collected(model: Upstream, idem: Idempotency) -> None:
     """A response that nobody closed lets go of what it read when it is gone."""
+    go = threading.Event()
 
-    def stream(exchange: Exchange) -> None:
+    def slow(exchange: Exchange) -> None:
         exchange.head()
-        exchange.part(*EVENTS)
+        exchange.part(EVENTS[0])
+        assert go.wait(10)
+        exchange.part(*EVENTS[1:])
         exchange.end()
 
-    model.script = stream
-    transport = IdempotentTransport(idempotency=idempotency, derive="request")
+    model.script = slow
+    transport = IdempotentTransport(idempotency=idem, derive="request")
     with httpx2.Client(transport=transport, base_url=model.url) as client:
-        client.post(CHAT, json=PROMPT)
         response = client.send(client.build_request("POST", CHAT, json=PROMPT), stream=True)
-        feeds = idempotency._feeds
-        assert 1 == len(list(response.iter_raw(chunk_size=None))[:1])
+        (fetch,) = transport._fetches
+        readers = fetch.feed.readers
         del response
         gc.collect()
-        assert 0 == len(feeds)
+        await reached(lambda: fetch.feed.readers == 0)
+        go.set()
+    assert 1 == readers
 
 
 async def test_compressed_all_the_same(kind: Caller, model: Upstream, idem: Idempotency) -> None:
@@ -276,7 +280,7 @@ async def test_compressed_all_the_same(kind: Caller, model: Upstream, idem: Idem
 
 
 async def test_unguarded_store(kind: Caller, model: Upstream) -> None:
-    """With on_store_error="run" the request goes out, and the answer says that it was not guarded."""
+    """With on_store_error="run" a request goes out, and its answer says that it was unguarded."""
     store = FaultyStore(MemoryStore())
     store.suffer("claim", then=request_lost)
     model.script = numbered

@@ -24,7 +24,7 @@ def _connect(site: Site) -> Any:
 
 
 ANTHROPIC = Package("anthropic", httpx2, _connect)
-MESSAGE = Ask(ANTHROPIC, "messages", lambda client: client.messages.create(**_ASKED))
+MESSAGE = Ask(ANTHROPIC, "messages", lambda client, **more: client.messages.create(**_ASKED, **more))
 MESSAGE_STREAM = Ask(
     ANTHROPIC,
     "messages-stream",

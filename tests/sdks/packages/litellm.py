@@ -1,6 +1,10 @@
 """LiteLLM, through the clients of OpenAI that it takes."""
 
+import os
 from typing import Any
+
+# Else it looks for prices on the network as it is imported.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
 

@@ -1,0 +1,43 @@
+"""Every client, when something goes wrong upstream: nothing that failed is ever replayed."""
+
+import pytest
+
+from examples.local_llm import Break, Drop, Fault, LocalLLM, Refuse, Truncate
+from tests.sdks.conftest import Open
+from tests.sdks.talks import Ask, Colour
+
+AT_ONCE = {"retry-after-ms": "1"}
+REFUSALS = {
+    "429": Refuse(status=429, headers=AT_ONCE),
+    "500": Refuse(status=500, headers=AT_ONCE),
+    "lost": Drop(),
+}
+CUTS = {
+    "truncated": Truncate(after=2),
+    "torn": Truncate(after=2, abort=True),
+    "broken": Break(after=2),
+}
+
+
+@pytest.mark.parametrize("fault", {**REFUSALS, **CUTS}.values(), ids={**REFUSALS, **CUTS})
+async def test_failure_is_not_replayed(
+    ask: Ask, colour: Colour, fault: Fault, llm: LocalLLM, open_talk: Open
+) -> None:
+    """A client without retries raises, and the next time it gets an answer, which is kept."""
+    llm.script(fault)
+    talk = open_talk(ask, colour)
+    with pytest.raises(Exception):  # noqa: B017, PT011 - each package has its own
+        await talk.whole()
+    first, second = await talk.whole(), await talk.whole()
+    assert (2, first) == (len(llm.requests), second)
+
+
+@pytest.mark.parametrize("fault", REFUSALS.values(), ids=REFUSALS)
+async def test_retry_is_sent(
+    ask: Ask, colour: Colour, fault: Fault, llm: LocalLLM, open_talk: Open
+) -> None:
+    """What a client tries again by itself is sent again, and what comes then is kept."""
+    llm.script(fault)
+    talk = open_talk(ask, colour, retries=2)
+    first, second = await talk.whole(), await talk.whole()
+    assert (2, first) == (len(llm.requests), second)
