@@ -193,8 +193,7 @@ class Guard(ABC):
             attributes = telemetry.attributes_from(guarded.attributes, *args, **kwargs)
         return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes, args, kwargs)
 
-
-    def _told(self, came: Replay | Ran, value: T) -> T:
+    def _told(self, came: Replay | Ran, value: Any) -> Any:
         """Return a value, after a word to telemetry of what its replay has spared."""
         if isinstance(came, Replay) and telemetry.active():
             from . import llm  # noqa: PLC0415 - for those who listen
@@ -284,14 +283,20 @@ class AsyncGuard(Guard):
     async def call(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Any:
         """Run or replay, and return the value."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        return value_of(known or await self._come(bound, call), bound.codec, bound.policy)
+        if known is not None:
+            return value_of(known, bound.codec, bound.policy)
+        came = await self._come(bound, call)
+        return self._told(came, value_of(came, bound.codec, bound.policy))
 
     async def outcome(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
     ) -> Outcome[Any]:
         """Run or replay, and return the `Outcome`."""
         bound, call, known = self._ask(args, kwargs, receiver)
-        return outcome_of(known or await self._come(bound, call), bound.codec, bound.policy)
+        came = known or await self._come(bound, call)
+        outcome = outcome_of(came, bound.codec, bound.policy)
+        self._told(came, outcome.value)
+        return outcome
 
     async def peek(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None

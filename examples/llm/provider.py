@@ -151,7 +151,7 @@ def recipe(prove: Callable[[Provider], None]) -> Callable[[Sequence[str] | None]
             if base_url:
                 prove(Provider(base_url))
             else:
-                with LocalLLM(tokens_per_second=0) as llm:
+                with LocalLLM(tokens_per_second=0, batch_polls=2) as llm:
                     prove(Provider(llm.base_url))
         except UntrueError as error:
             print(f"untrue: {error}", file=sys.stderr)

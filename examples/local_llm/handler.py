@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._finish(exchange, whole=reply.announced is None)
                 self._send_content(reply, names)
             case Stream() as reply:
-                self._service.journal.note(exchange.id, status=HTTPStatus.OK)
+                self._service.journal.note(exchange.id, status=200)
                 self._send_stream(reply, exchange, names)
             case HangUp():
                 self.close_connection = True

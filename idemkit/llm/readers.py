@@ -153,7 +153,7 @@ class _Sequence(Reader, ABC):
 
     def __init__(self, name: str, findings: Findings) -> None:
         super().__init__(name, findings)
-        self._held = bytearray()
+        self._held: bytearray = bytearray()
 
     def take(self, chunk: bytes) -> None:
         """Look at the pieces that are there now, and keep the beginning of the next."""
@@ -189,7 +189,7 @@ class _Sequence(Reader, ABC):
 class Lines(_Sequence):
     """Reads JSON texts, one on each line: the last one says that it is."""
 
-    ends = (b"\n",)
+    ends: tuple[bytes, ...] = (b"\n",)
 
     def _look(self, pieces: bytes) -> None:
         for line in pieces.splitlines() if _LINE_MARKS.are_in(pieces) else ():
@@ -204,7 +204,7 @@ class Events(_Sequence):
     Where it is not known which event that is, all of them are whole when they end.
     """
 
-    ends = (b"\n\n", b"\n\r\n", b"\r\r")
+    ends: tuple[bytes, ...] = (b"\n\n", b"\n\r\n", b"\r\r")
 
     def __init__(self, name: str, findings: Findings) -> None:
         super().__init__(name, findings)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core import telemetry
+from ..core.telemetry.harmless import harmless
 from .answers import result_of
 from .prices import cost, price_of
 
@@ -22,15 +23,20 @@ _NO_PRICES: Final[Mapping[str, Price]] = MappingProxyType({})
 def saved(operation: str, answer: Any, *, prices: Mapping[str, Price] = _NO_PRICES) -> None:
     """Tell telemetry what the replay of an answer has spared.
 
-    Nothing happens if nobody listens, or if the answer does not tell what it took.
+    Nothing happens if nobody listens, or if the answer does not tell what it took. The replay of
+    a decorated function is told of by itself, without prices.
 
     Args:
         operation: Stable name of the operation.
         answer: A `Result`, what an SDK returned, or the same as a mapping.
         prices: Of models, by name; the date of a release may be left out.
     """
-    if not telemetry.active():
-        return
+    if telemetry.active():
+        with harmless:
+            _saved(operation, answer, prices)
+
+
+def _saved(operation: str, answer: Any, prices: Mapping[str, Price]) -> None:
     model, _, usage = result_of(answer)
     if usage is None:
         return

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from idemkit import Idempotency
 from idemkit.core import telemetry
+from idemkit.core.telemetry.harmless import harmless
 from idemkit.llm import Price, Result, Usage, saved
+from idemkit.stores import MemoryStore
 from tests.core.worlds import Backend
 
 ANSWER = Result("gpt-5-2025-08-07", ("stop",), Usage(1_000, 200, 400))
@@ -57,3 +60,41 @@ def test_nothing_is_counted_if_nobody_listens(
         saved("ask", ANSWER)
         telemetry.saved("ask", model="gpt-5", input_tokens=1, output_tokens=1)
     assert [] == backend.points("idemkit.saved.tokens")
+
+
+def test_a_broken_answer_breaks_nothing(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that cannot be asked costs its signal and no more."""
+    monkeypatch.setattr(harmless, "complained", True)
+
+    class Broken:
+        @property
+        def usage(self) -> Usage:
+            """Fail."""
+            raise RuntimeError
+
+    saved("ask", Broken())
+    assert [] == backend.points("idemkit.saved.tokens")
+
+
+def test_replays_of_functions_are_told_of(backend: Backend) -> None:
+    """What a guarded function returned the first time was not paid for the second time."""
+
+    @Idempotency(MemoryStore()).idempotent(name="ask")
+    def ask(question: str) -> dict[str, Any]:
+        return {"answer": question, "model": "gpt-5", "usage": {"input_tokens": 7}}
+
+    for told in (ask, ask, ask.outcome):
+        told("why")
+    assert [14, 0] == [value for _, value in values(backend, "idemkit.saved.tokens")]
+
+
+async def test_replays_of_coroutine_functions_are_told_of(backend: Backend) -> None:
+    """What a guarded coroutine function returned is told of too."""
+
+    @Idempotency(MemoryStore()).idempotent(name="ask")
+    async def ask(question: str) -> dict[str, Any]:
+        return {"answer": question, "model": "gpt-5", "usage": {"input_tokens": 7}}
+
+    for told in (ask, ask, ask.outcome):
+        await told("why")
+    assert [14, 0] == [value for _, value in values(backend, "idemkit.saved.tokens")]

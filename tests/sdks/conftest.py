@@ -14,10 +14,17 @@ from tests.sdks.talks import Ask, Colour, Site, Talk
 Open: TypeAlias = Callable[..., Talk]
 
 
+CHOICES: dict[str, Callable[[Ask], bool]] = {
+    "ask": lambda _: True,
+    "stream": lambda ask: ask.streams,
+    "chat": lambda ask: repr(ask) in {"anthropic-messages", "groq-chat", "openai-chat"},
+}
+"""Which ways to ask an argument of a test stands for; those of `chat` take headers by one name."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test over all ways to ask, or over those that stream, in each colour there is."""
-    wanted = [name for name in ("ask", "stream") if name in metafunc.fixturenames]
-    for name in wanted:
+    """Run a test over all ways to ask that it is for, in each colour there is."""
+    for name in CHOICES.keys() & set(metafunc.fixturenames):
         pairs = [
             pytest.param(
                 ask,
@@ -25,9 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 id=f"{ask}-{colour}",
                 marks=[pytest.mark.filterwarnings(warning) for warning in ask.package.warns],
             )
-            for ask in ASKS
+            for ask in filter(CHOICES[name], ASKS)
             for colour in ask.colours
-            if ask.streams or name == "ask"
         ]
         metafunc.parametrize((name, "colour"), pairs)
 

@@ -7,19 +7,17 @@ from tests.sdks.conftest import Open
 from tests.sdks.talks import Ask, Colour
 
 AT_ONCE = {"retry-after-ms": "1"}
-REFUSALS = {
-    "429": Refuse(status=429, headers=AT_ONCE),
-    "500": Refuse(status=500, headers=AT_ONCE),
+FAULTS = {
+    "429": Refuse(status=429),
+    "500": Refuse(status=500),
     "lost": Drop(),
-}
-CUTS = {
     "truncated": Truncate(after=2),
     "torn": Truncate(after=2, abort=True),
     "broken": Break(after=2),
 }
 
 
-@pytest.mark.parametrize("fault", {**REFUSALS, **CUTS}.values(), ids={**REFUSALS, **CUTS})
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_failure_is_not_replayed(
     ask: Ask, colour: Colour, fault: Fault, llm: LocalLLM, open_talk: Open
 ) -> None:
@@ -32,12 +30,22 @@ async def test_failure_is_not_replayed(
     assert (2, first) == (len(llm.requests), second)
 
 
-@pytest.mark.parametrize("fault", REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("status", [429, 500])
 async def test_retry_is_sent(
-    ask: Ask, colour: Colour, fault: Fault, llm: LocalLLM, open_talk: Open
+    ask: Ask, colour: Colour, status: int, llm: LocalLLM, open_talk: Open
 ) -> None:
     """What a client tries again by itself is sent again, and what comes then is kept."""
-    llm.script(fault)
+    llm.script(Refuse(status=status, headers=AT_ONCE))
     talk = open_talk(ask, colour, retries=2)
+    first, second = await talk.whole(), await talk.whole()
+    assert (2, first) == (len(llm.requests), second)
+
+
+async def test_lost_request_is_sent_again(
+    chat: Ask, colour: Colour, llm: LocalLLM, open_talk: Open
+) -> None:
+    """A request whose connection was lost is sent again by the client's own retry."""
+    llm.script(Drop())
+    talk = open_talk(chat, colour, retries=1)
     first, second = await talk.whole(), await talk.whole()
     assert (2, first) == (len(llm.requests), second)

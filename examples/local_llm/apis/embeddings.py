@@ -3,6 +3,7 @@
 import base64
 import struct
 from typing import cast
+from uuid import uuid4
 
 from ..engine import Engine
 from ..fields import Fields
@@ -65,7 +66,8 @@ class Embeddings:
             for at, vector in enumerate(shown)
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return document({"object": "list", "data": entries, "model": MODEL_NAME, "usage": usage})
+        head = {"id": f"embd-{uuid4().hex}", "object": "list", "model": MODEL_NAME}
+        return document({**head, "data": entries, "usage": usage})
 
     def _texts(self, fields: Fields) -> list[str]:
         if isinstance(fields.get("input"), str):

@@ -144,7 +144,8 @@ def _forms(fields: Fields, config: Fields) -> tuple[Form, ...]:
     allowed = calling.texts("allowedFunctionNames")
     offered = [tool for tool in tools if not allowed or tool.tool in allowed]
     last = fields.objects("contents")[-1]
-    asked = content_text(last) if last.text("role", "user") == "user" else ""
+    said = [part.text("text", "") for part in last.objects("parts")]
+    asked = " ".join(said) if last.text("role", "user") == "user" else ""
     return called(offered, choice=mode, asked=asked) or _wanted(config)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...core import telemetry
-from ...llm import Watch, cost
-from ...llm.prices import price_of
+from ...llm import Watch
+from ...llm.savings import saved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...core.call import Call
-    from ...llm import Price, Usage
+    from ...llm import Price
     from ..follower import Answer
     from .occurrences import Ticket
 
@@ -61,17 +61,5 @@ class Savings:
     def _delivered(self, watch: Watch) -> None:
         if self._ticket is not None and not watch.failed:
             self._ticket.delivered()
-        result = watch.result
-        if self._saved and result.usage is not None:
-            self._tell(result.model, result.usage)
-
-    def _tell(self, model: str, usage: Usage) -> None:
-        price = price_of(model, self._prices)
-        telemetry.saved(
-            self._call.operation,
-            model=model,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cost=None if price is None else cost(usage, price),
-            currency="" if price is None else price.currency,
-        )
+        if self._saved:
+            saved(self._call.operation, watch.result, prices=self._prices)

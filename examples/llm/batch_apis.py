@@ -1,0 +1,160 @@
+"""The batch endpoints of two providers, seen as one: submit, find again, and read the results."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from anthropic import Anthropic
+from anthropic.types.messages.batch_create_params import Request
+from openai import OpenAI
+
+from .provider import MODEL
+
+__all__ = ["AnthropicBatches", "BatchAPI", "OpenAIBatches"]
+
+LENGTH = 12
+"""Tokens of an answer."""
+
+Requests = Mapping[str, str]
+"""What to ask, by custom id."""
+
+
+class BatchAPI(Protocol):
+    """A provider that answers many requests some time within a day."""
+
+    def submit(self, requests: Requests, name: str) -> str:
+        """Begin a batch and return its id; the name is for whoever looks for it later."""
+        ...
+
+    def find(self, requests: Requests, name: str) -> str | None:
+        """Return the id of the batch that was begun under a name, if there is one."""
+        ...
+
+    def results(self, batch_id: str) -> Iterator[tuple[str, str]]:
+        """Wait for the end of a batch; yield the custom id and the text of each good answer."""
+        ...
+
+    def count(self) -> int:
+        """Return how many batches there are."""
+        ...
+
+
+@dataclass(frozen=True)
+class OpenAIBatches:
+    """A file of requests, which carries the batch's name as metadata.
+
+    Args:
+        pause: Waits between two looks at a batch.
+    """
+
+    client: OpenAI
+    pause: Callable[[], None] = lambda: time.sleep(60)
+
+    def submit(self, requests: Requests, name: str) -> str:
+        """Upload the requests and begin."""
+        lines = [
+            {
+                "custom_id": custom_id,
+                "method": "POST",
+                "url": "/v1/chat/completions",
+                "body": {
+                    "model": MODEL,
+                    "messages": [{"role": "user", "content": question}],
+                    "max_tokens": LENGTH,
+                },
+            }
+            for custom_id, question in requests.items()
+        ]
+        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        file = self.client.files.create(file=("requests.jsonl", content), purpose="batch")
+        batch = self.client.batches.create(
+            input_file_id=file.id,
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
+            metadata={"name": name},
+        )
+        return batch.id
+
+    def find(self, requests: Requests, name: str) -> str | None:  # noqa: ARG002 - the name will do
+        """Look for the name among the metadata of all batches."""
+        batches = self.client.batches.list()
+        return next((b.id for b in batches if b.metadata and b.metadata.get("name") == name), None)
+
+    def results(self, batch_id: str) -> Iterator[tuple[str, str]]:
+        """Read the output file."""
+        while (batch := self.client.batches.retrieve(batch_id)).status in {
+            "validating",
+            "in_progress",
+            "finalizing",
+            "cancelling",
+        }:
+            self.pause()
+        if batch.output_file_id:
+            for line in self.client.files.content(batch.output_file_id).iter_lines():
+                result = json.loads(line)
+                body = result["response"]["body"]
+                yield result["custom_id"], body["choices"][0]["message"]["content"]
+
+    def count(self) -> int:
+        """Count all pages of the list."""
+        return sum(1 for _ in self.client.batches.list())
+
+
+@dataclass(frozen=True)
+class AnthropicBatches:
+    """A list of requests; nothing but their custom ids tells one batch from another.
+
+    Args:
+        pause: Waits between two looks at a batch.
+    """
+
+    client: Anthropic
+    pause: Callable[[], None] = lambda: time.sleep(60)
+
+    def submit(self, requests: Requests, name: str) -> str:  # noqa: ARG002 - there is no place
+        """Send the requests and begin."""
+        batch = self.client.messages.batches.create(
+            requests=[
+                Request(
+                    custom_id=custom_id,
+                    params={
+                        "model": MODEL,
+                        "messages": [{"role": "user", "content": question}],
+                        "max_tokens": LENGTH,
+                    },
+                )
+                for custom_id, question in requests.items()
+            ]
+        )
+        return batch.id
+
+    def find(self, requests: Requests, name: str) -> str | None:  # noqa: ARG002 - see above
+        """Look for the custom ids among the results of all batches of this size."""
+        for batch in self.client.messages.batches.list():
+            counts = batch.request_counts.model_dump().values()
+            if sum(counts) == len(requests) and self._custom_ids(batch.id) == requests.keys():
+                return batch.id
+        return None
+
+    def results(self, batch_id: str) -> Iterator[tuple[str, str]]:
+        """Read the results that succeeded."""
+        for result in self._ended(batch_id):
+            if result.result.type == "succeeded":
+                content = result.result.message.content
+                yield result.custom_id, "".join(b.text for b in content if b.type == "text")
+
+    def count(self) -> int:
+        """Count all pages of the list."""
+        return sum(1 for _ in self.client.messages.batches.list())
+
+    def _custom_ids(self, batch_id: str) -> set[str]:
+        return {result.custom_id for result in self._ended(batch_id)}
+
+    def _ended(self, batch_id: str) -> Iterator[Any]:
+        # Until it has ended a batch does not say what it is about.
+        batches = self.client.messages.batches
+        while batches.retrieve(batch_id).processing_status != "ended":
+            self.pause()
+        return cast("Iterator[Any]", batches.results(batch_id))

@@ -1,0 +1,147 @@
+"""Batches of a provider: what is recorded is not submitted, and a crash submits nothing twice.
+
+Run it from the project's root: `python -m examples.llm.provider_batches`.
+"""
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+
+from idemkit import Done, NotDone, configure, current, idempotent, step
+
+from .batch_apis import AnthropicBatches, BatchAPI, OpenAIBatches
+from .provider import MODEL, Provider, claim, recipe
+
+QUESTIONS = [f"What is a {noun}?" for noun in ("lock", "file", "path", "date", "queue", "heap")]
+
+
+# What a batch records is what this finds: both have one name, and the question is the key.
+@idempotent(name="answer", ignore=["client"])
+def answer(client: openai.OpenAI, question: str) -> str:
+    """Answer one question at once, at twice the price."""
+    reply = client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": question}], max_tokens=12
+    )
+    return reply.choices[0].message.content or ""
+
+
+@idempotent(name="answer", ignore=["text"])
+def record(question: str, text: str) -> str:
+    """Record an answer that has come in a batch."""
+    return text
+
+
+# Each step is in the journal: an attempt that comes after a crash goes on behind the last of them.
+@idempotent(name="answer-all", ignore=["api"])
+def answer_all(api: BatchAPI, questions: Sequence[str]) -> tuple[int, int]:
+    """Answer what is not recorded, in one batch; return how many were asked, and how many came."""
+    requests = step("missing", missing, questions)
+    if not requests:
+        return 0, 0
+    batch_id = step(
+        "submit",
+        api.submit,
+        requests,
+        batch_name(),
+        delivery="at_most_once",  # a crash in between must not submit it again ...
+        reconcile=partial(find, api),  # ... but look for it
+    )
+    answers = dict(api.results(batch_id))
+    for custom_id, text in answers.items():
+        record(requests[custom_id], text)
+    return len(requests), len(answers)
+
+
+def missing(questions: Sequence[str]) -> dict[str, str]:
+    """Return the questions that have no answer, by custom id: the digest in the answer's key."""
+    keys = {record.key(question, ""): question for question in questions}
+    return {
+        key.rpartition(":")[2]: question
+        for key, question in keys.items()
+        if record.peek(question, "") is None
+    }
+
+
+def batch_name() -> str:
+    """Return a name that is the same in every attempt at this call."""
+    call = current()
+    return call.idempotency_key_for("submit") if call else ""
+
+
+def find(api: BatchAPI, call: Any) -> object:
+    """Say whether the batch was begun, for whoever comes after a crash in the middle of that."""
+    batch_id = api.find(*call.args)
+    return NotDone if batch_id is None else Done(batch_id)
+
+
+def connected(provider: Provider, name: str, pause: Callable[[], None]) -> BatchAPI:
+    """Return the batches of one of the two providers."""
+    if name == "openai":
+        return OpenAIBatches(provider.client(max_retries=0), pause)
+    return AnthropicBatches(provider.anthropic(max_retries=0), pause)
+
+
+def die() -> None:
+    """End the process as `kill -9` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash(base_url: str, store: str, name: str) -> None:
+    """Submit a batch in a process that is killed before it is done."""
+    configure(store, lease=1)
+    answer_all(connected(Provider(base_url), name, die), QUESTIONS)
+
+
+def prove_crash(provider: Provider, api: BatchAPI, store: str, name: str) -> None:
+    """Show that a run after SIGKILL reads what the killed one has submitted."""
+    with provider.client() as client:
+        answer(client, QUESTIONS[0])
+    before = api.count()
+    process = get_context("spawn").Process(target=crash, args=(provider.base_url, store, name))
+    process.start()
+    process.join()
+    claim(f"{name}: the first run was killed", -signal.SIGKILL, process.exitcode)
+    claim("asked and answered by the second", (5, 5), answer_all(api, QUESTIONS))
+    claim("batches of both", 1, api.count() - before)
+    with provider.sends("all questions, asked one by one", 0), provider.client() as client:
+        for question in QUESTIONS:
+            answer(client, question)
+
+
+def prove_lost_answer(provider: Provider, api: BatchAPI) -> None:
+    """Show that a batch whose id got lost on the way is found at the provider."""
+    questions = [f"Why is there a {noun}?" for noun in ("lock", "file")]
+    before = api.count()
+    provider.script("drop", path="/v1/*batches", method="POST", executed=True)
+    with suppress(openai.APIConnectionError, anthropic.APIConnectionError):
+        answer_all(api, questions)
+    claim("asked and answered after a lost answer", (2, 2), answer_all(api, questions))
+    claim("batches of both attempts", 1, api.count() - before)
+    claim("one more question", (1, 1), answer_all(api, [*questions, "Why?"]))
+
+
+@recipe
+def main(provider: Provider) -> None:
+    """Prove what is said above, of both providers."""
+    for name in ("openai", "anthropic"):
+        with tempfile.TemporaryDirectory() as folder:
+            store = f"sqlite:///{Path(folder, 'records.db')}"
+            with configure(store, lease=1):
+                api = connected(provider, name, lambda: time.sleep(0.05))
+                prove_crash(provider, api, store, name)
+                prove_lost_answer(provider, api)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
