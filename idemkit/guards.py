@@ -193,7 +193,7 @@ class Guard(ABC):
             attributes = telemetry.attributes_from(guarded.attributes, *args, **kwargs)
         return Call(guarded.name, bound.label, key.hex(), fingerprint, attributes, args, kwargs)
 
-    def _told(self, came: Replay | Ran, value: Any) -> Any:
+    def told(self, came: Replay | Ran, value: Any) -> Any:
         """Return a value, after a word to telemetry of what its replay has spared."""
         if isinstance(came, Replay) and telemetry.active():
             from . import llm  # noqa: PLC0415 - for those who listen
@@ -213,14 +213,14 @@ class SyncGuard(Guard):
         if known is not None:
             return value_of(known, bound.codec, bound.policy)
         came = self._come(bound, call)
-        return self._told(came, value_of(came, bound.codec, bound.policy))
+        return self.told(came, value_of(came, bound.codec, bound.policy))
 
     def outcome(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> Outcome[Any]:
         """Run or replay, and return the `Outcome`."""
         bound, call, known = self._ask(args, kwargs, receiver)
         came = known or self._come(bound, call)
         outcome = outcome_of(came, bound.codec, bound.policy)
-        self._told(came, outcome.value)
+        self.told(came, outcome.value)
         return outcome
 
     def peek(
@@ -286,7 +286,7 @@ class AsyncGuard(Guard):
         if known is not None:
             return value_of(known, bound.codec, bound.policy)
         came = await self._come(bound, call)
-        return self._told(came, value_of(came, bound.codec, bound.policy))
+        return self.told(came, value_of(came, bound.codec, bound.policy))
 
     async def outcome(
         self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None
@@ -295,7 +295,7 @@ class AsyncGuard(Guard):
         bound, call, known = self._ask(args, kwargs, receiver)
         came = known or await self._come(bound, call)
         outcome = outcome_of(came, bound.codec, bound.policy)
-        self._told(came, outcome.value)
+        self.told(came, outcome.value)
         return outcome
 
     async def peek(

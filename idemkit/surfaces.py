@@ -73,7 +73,7 @@ class Idempotent(Protocol[P, T_co]):
 
     @overload
     def map(
-        self: Callable[[S], T],
+        self: Taking[S, [], T],
         items: Iterable[S],
         /,
         *,
@@ -83,7 +83,7 @@ class Idempotent(Protocol[P, T_co]):
     ) -> Generator[T, None, None]: ...
     @overload
     def map(
-        self: Callable[[S], T],
+        self: Taking[S, [], T],
         items: Iterable[S],
         /,
         *,
@@ -150,7 +150,7 @@ class IdempotentAsync(Protocol[P, T_co]):
 
     @overload
     def map(
-        self: Callable[[S], Coroutine[Any, Any, T]],
+        self: Taking[S, [], Coroutine[Any, Any, T]],
         items: Iterable[S] | AsyncIterable[S],
         /,
         *,
@@ -160,7 +160,7 @@ class IdempotentAsync(Protocol[P, T_co]):
     ) -> AsyncGenerator[T, None]: ...
     @overload
     def map(
-        self: Callable[[S], Coroutine[Any, Any, T]],
+        self: Taking[S, [], Coroutine[Any, Any, T]],
         items: Iterable[S] | AsyncIterable[S],
         /,
         *,

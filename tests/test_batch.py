@@ -5,9 +5,14 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from idemkit import Idempotency, KeyReusedError, Outcome
 from idemkit.batch import Progress, window
+from idemkit.core.telemetry import discovery
 from idemkit.errors import StoreUnavailableError
 from idemkit.testing.faults import raising
 from tests.batches import Runs, drained, handed_out, waiting
@@ -22,6 +27,20 @@ def door(request: pytest.FixtureRequest) -> Iterator[Door]:
         return
     with asyncio.Runner() as runner:
         yield Door(runner)
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """Configure OpenTelemetry's SDK with an exporter in memory."""
+    exporter, tracers = InMemorySpanExporter(), TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", tracers)
+    for nothing in ("_signals", "_found"):
+        monkeypatch.setattr(discovery, nothing, None)
+    for unknown in ("_trace", "_tracers", "_metrics", "_meters"):
+        monkeypatch.setattr(discovery, unknown, {})
+    yield exporter
+    tracers.shutdown()
 
 
 def kinds(outcomes: list[Outcome[Any]]) -> list[str]:
@@ -306,7 +325,7 @@ def test_asynchronous_items_need_a_coroutine_function() -> None:
     """A function cannot wait for its items, and says who can."""
 
     class Items:
-        __aiter__ = None.__init__
+        def __aiter__(self) -> None: ...
 
     with pytest.raises(TypeError, match="needs a coroutine function"):
         Door(None).guard(Runs().double).map(Items())
@@ -322,3 +341,17 @@ def test_generators_have_none() -> None:
     with pytest.raises(TypeError, match=r"letters is a generator, of which there is no \.map\(\)"):
         letters.map(["a"])  # type: ignore[attr-defined]
     assert ["a"] == list(letters("a"))
+
+
+# ---------------------------------------------------------------------------- telemetry
+
+
+def test_replays_are_told_of_like_others(door: Door, spans: InMemorySpanExporter) -> None:
+    """Each item has its span: what ran is executed, what a look-up found is a replay."""
+    double = door.guard(Runs().double)
+    door.run(double(1))
+    spans.clear()
+    drained(door, double.map([1, 2]))
+    assert ["execute shop.pay", "replay shop.pay"] == sorted(
+        span.name for span in spans.get_finished_spans()
+    )

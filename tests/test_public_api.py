@@ -90,7 +90,7 @@ def test_fields_of_an_outcome() -> None:
     assert OUTCOME == [*inspect.signature(idemkit.Outcome).parameters]
 
 
-@pytest.mark.parametrize("word", ["key", "outcome", "peek", "forget"])
+@pytest.mark.parametrize("word", ["key", "outcome", "peek", "forget", "map"])
 def test_words_of_a_decorated_function(word: str) -> None:
     """A decorated function has the promised words, which type checkers know too."""
     decorated = Idempotency().idempotent(lambda: 1)

@@ -8,8 +8,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -37,7 +37,7 @@ def answer(client: openai.OpenAI, question: str) -> str:
 
 
 @idempotent(name="answer", ignore=["text"])
-def record(question: str, text: str) -> str:
+def record(question: str, text: str) -> str:  # noqa: ARG001 - the question is the key
     """Record an answer that has come in a batch."""
     return text
 
@@ -85,11 +85,15 @@ def find(api: BatchAPI, call: Any) -> object:
     return NotDone if batch_id is None else Done(batch_id)
 
 
-def connected(provider: Provider, name: str, pause: Callable[[], None]) -> BatchAPI:
-    """Return the batches of one of the two providers."""
+@contextmanager
+def connected(provider: Provider, name: str, pause: Callable[[], None]) -> Iterator[BatchAPI]:
+    """Yield the batches of one of the two providers."""
     if name == "openai":
-        return OpenAIBatches(provider.client(max_retries=0), pause)
-    return AnthropicBatches(provider.anthropic(max_retries=0), pause)
+        with provider.client(max_retries=0) as client:
+            yield OpenAIBatches(client, pause)
+    else:
+        with provider.anthropic(max_retries=0) as client:
+            yield AnthropicBatches(client, pause)
 
 
 def die() -> None:
@@ -100,7 +104,8 @@ def die() -> None:
 def crash(base_url: str, store: str, name: str) -> None:
     """Submit a batch in a process that is killed before it is done."""
     configure(store, lease=1)
-    answer_all(connected(Provider(base_url), name, die), QUESTIONS)
+    with connected(Provider(base_url), name, die) as api:
+        answer_all(api, QUESTIONS)
 
 
 def prove_crash(provider: Provider, api: BatchAPI, store: str, name: str) -> None:
@@ -137,8 +142,10 @@ def main(provider: Provider) -> None:
     for name in ("openai", "anthropic"):
         with tempfile.TemporaryDirectory() as folder:
             store = f"sqlite:///{Path(folder, 'records.db')}"
-            with configure(store, lease=1):
-                api = connected(provider, name, lambda: time.sleep(0.05))
+            with (
+                configure(store, lease=1),
+                connected(provider, name, lambda: time.sleep(0.05)) as api,
+            ):
                 prove_crash(provider, api, store, name)
                 prove_lost_answer(provider, api)
 

@@ -15,6 +15,8 @@ from .replies import Reply
 __all__ = ["Call", "Route", "Routes", "split_target"]
 
 _LARGEST_BODY = 1 << 20
+# Groq's client puts the dialect before the path of every endpoint.
+_PREFIX = "/openai"
 _NAME = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -112,6 +114,6 @@ class Routes:
 
 
 def split_target(target: str) -> tuple[str, dict[str, str]]:
-    """Return the path and the query of a request target."""
+    """Return the path of an endpoint and the query of a request target."""
     path, _, query = target.partition("?")
-    return path, dict(parse_qsl(query, keep_blank_values=True))
+    return path.removeprefix(_PREFIX), dict(parse_qsl(query, keep_blank_values=True))

@@ -24,9 +24,6 @@ from .routes import Call, Route, Routes, split_target
 
 __all__ = ["Exchange", "Service"]
 
-# Groq's client puts the dialect before the path of every endpoint.
-_PREFIX = "/openai"
-
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -63,20 +60,20 @@ class Service:
 
     def largest(self, target: str) -> int:
         """Return the most bytes that a request's body may have."""
-        return self.routes.largest(_path(target))
+        return self.routes.largest(split_target(target)[0])
 
     def refuse(self, target: str, error: ApiError) -> Content:
         """Return an error in the words of the endpoint it happened at."""
-        return self.routes.dialect(_path(target)).refusal(error)
+        return self.routes.dialect(split_target(target)[0]).refusal(error)
 
     def answer(
         self, method: str, target: str, *, headers: Mapping[str, str], body: bytes
     ) -> Exchange:
         """Return the reply to a request, which is an error if the request is refused."""
         path, query = split_target(target)
-        dialect = self.routes.dialect(_path(target))
+        dialect = self.routes.dialect(path)
         try:
-            route, names = self.routes.find(method, _path(target))
+            route, names = self.routes.find(method, path)
         except ApiError as error:
             return Exchange("", dialect.refusal(error), dialect)
         call = Call(query, headers, body, names)
@@ -134,10 +131,6 @@ def _endpoints(engine: Engine, jobs: Jobs) -> Iterator[Route]:
     yield from (*messages.routes(), *message_batches.routes())
     yield from (*files.routes(), *batches.routes())
     yield from (*Gemini(engine).routes(), *Ollama(engine).routes())
-
-
-def _path(target: str) -> str:
-    return split_target(target)[0].removeprefix(_PREFIX)
 
 
 def _guarded(frames: Iterator[bytes], dialect: Dialect) -> Iterator[bytes]:

@@ -99,7 +99,8 @@ class Window:
             if self._strict or place.broken:
                 raise
             return place.failure(error)
-        self._count.add(came.kind, result if self._strict else result.value)
+        value = self._guard.told(came, result if self._strict else result.value)
+        self._count.add(came.kind, value)
         return result
 
     async def rest(self) -> None:

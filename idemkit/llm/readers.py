@@ -96,7 +96,11 @@ class Reader:
 
     def end(self) -> None:
         """Take note that nothing more comes."""
-        self.complete = not self.failed
+        self._judge(whole=True)
+
+    def _judge(self, *, whole: bool, failed: bool = False) -> None:
+        self.failed = self.failed or failed
+        self.complete = whole and not self.failed
 
     def _read(self, text: bytes) -> Any:
         """Return what JSON says, after a note of it; None if it is no JSON."""
@@ -108,7 +112,7 @@ class Reader:
         for part in said if isinstance(said, list) else (said,):
             if isinstance(part, dict):
                 self._findings.add(part)
-                self.failed = self.failed or self._is_failure(part)
+                self._judge(whole=False, failed=self._is_failure(part))
         return said
 
     def _is_failure(self, said: dict[str, Any]) -> bool:
@@ -137,9 +141,9 @@ class Document(Reader):
         text = b"".join(self._parts)
         self._parts.clear()
         if self._size > LARGEST:
-            self.complete = text.rstrip().endswith((b"}", b"]"))
+            self._judge(whole=text.rstrip().endswith((b"}", b"]")))
         else:
-            self.complete = self._read(text) is not None and not self.failed
+            self._judge(whole=self._read(text) is not None)
 
 
 class _Sequence(Reader, ABC):
@@ -173,7 +177,7 @@ class _Sequence(Reader, ABC):
             del held[:cut]
             self._look(pieces)
         elif len(held) > LARGEST:
-            self.failed = True
+            self._judge(whole=False, failed=True)
 
     def end(self) -> None:
         """Look at what has no end, and is a piece if it can be read."""
@@ -193,9 +197,10 @@ class Lines(_Sequence):
 
     def _look(self, pieces: bytes) -> None:
         for line in pieces.splitlines() if _LINE_MARKS.are_in(pieces) else ():
+            if self.complete or self.failed:
+                return
             said = self._read(line)
-            if isinstance(said, dict) and said.get("done") is True:
-                self.complete = not self.failed
+            self._judge(whole=isinstance(said, dict) and said.get("done") is True)
 
 
 class Events(_Sequence):
@@ -215,7 +220,7 @@ class Events(_Sequence):
         """Take note that nothing more comes."""
         super().end()
         if self._terminal is None:
-            self.complete = not self.failed
+            self._judge(whole=True)
 
     def _look(self, pieces: bytes) -> None:
         if self._marks.are_in(pieces):
@@ -231,8 +236,10 @@ class Events(_Sequence):
             kinds.add("[DONE]")
         elif kind != "error":
             return  # cut off
-        self.failed = self.failed or not kinds.isdisjoint(_FAILING)
-        self.complete = not (self.failed or kinds.isdisjoint(self._terminal or ()))
+        self._judge(
+            whole=not kinds.isdisjoint(self._terminal or ()),
+            failed=not kinds.isdisjoint(_FAILING),
+        )
 
 
 class LastEvents(Events):
@@ -246,8 +253,7 @@ class LastEvents(Events):
         """Look whether the last event tells why it is the last."""
         _Sequence.end(self)
         _, text = next(reversed(list(_events(self._last))), ("", b""))
-        ended = bool(result_of(self._read(text)).finish_reasons)
-        self.complete = ended and not self.failed
+        self._judge(whole=bool(result_of(self._read(text)).finish_reasons))
 
     def _look(self, pieces: bytes) -> None:
         super()._look(pieces)

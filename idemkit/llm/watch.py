@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from .answers import Findings, Result
 from .profiles import profile
 from .readers import Reader, reader
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .requests import Request
 
 __all__ = ["Watch"]
 
 _ERRORS: Final = 400
-
-
-class _Headers(Protocol):
-    def get(self, name: str, default: Any = None, /) -> Any: ...
 
 
 class Watch:
@@ -36,7 +34,7 @@ class Watch:
         self._refused = False
         self._reader = Reader(self._name, self._findings)
 
-    def start(self, status: int, headers: _Headers) -> None:
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Take note of the beginning.
 
         Args:

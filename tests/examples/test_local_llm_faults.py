@@ -24,6 +24,7 @@ from examples.local_llm import (
 from examples.local_llm.faults import parse_faults
 from examples.local_llm.journal import Journal
 from tests.examples.local_llm_client import CHAT, call, connect, error, question
+from tests.servers import wait_until
 
 STREAM = question(stream=True, min_tokens=20)
 
@@ -175,8 +176,7 @@ def test_stop_ends_all_waits() -> None:
         llm.script(Slow(first=60))
         with connect(llm) as connection:
             connection.request("POST", CHAT, question())
-            while not llm.requests:
-                time.sleep(0.001)
+            wait_until(lambda: llm.requests)
     assert time.monotonic() - begin < 30
 
 
@@ -297,13 +297,11 @@ def test_client_that_stops_at_the_end_mark_has_its_answer(llm: LocalLLM) -> None
 @pytest.mark.parametrize("body", [question(), STREAM])
 def test_client_leaves(llm: LocalLLM, body: bytes) -> None:
     """The journal tells that a client did not wait for its answer."""
-    llm.script(Slow(whole=0.1))
+    llm.script(Slow(whole=0.5))
     with connect(llm) as connection:
         connection.request("POST", CHAT, body)
-        while not llm.requests:
-            time.sleep(0.001)
-    while llm.requests[0].ended is None:
-        time.sleep(0.001)
+        wait_until(lambda: llm.requests)
+    wait_until(lambda: llm.requests[0].ended)
     assert "left" == llm.requests[0].ended
 
 

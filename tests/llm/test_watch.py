@@ -187,9 +187,17 @@ def test_no_error_is_no_failure() -> None:
     assert (True, False) == (watch.complete, watch.failed)
 
 
-def test_nothing_after_the_last_event_counts() -> None:
-    """What is whole stays so."""
-    watch = watched(CHAT, DONE + event({"error": {}}, "error"), event({"error": "late"}))
+@pytest.mark.parametrize(
+    ("url", "media_type", "body"),
+    [
+        (CHAT, EVENTS, DONE + event({"error": {}}, "error") + chunk("late")),
+        (OLLAMA, LINES, OLLAMA_STREAM + b'{"error": "late"}\n'),
+        (OLLAMA, LINES, OLLAMA_STREAM + b'{"done": false}\n'),
+    ],
+)
+def test_nothing_after_the_last_event_counts(url: str, media_type: str, body: bytes) -> None:
+    """What is whole stays so, be it in the same chunk or in a later one."""
+    watch = watched(url, body, body, media_type=media_type)
     assert (True, False) == (watch.complete, watch.failed)
 
 

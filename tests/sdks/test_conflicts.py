@@ -56,7 +56,7 @@ async def test_rejected_duplicate(
     first = asyncio.ensure_future(talk.whole())
     while not llm.requests:
         await asyncio.sleep(0.01)
-    with pytest.raises(Exception, match="progress") as caught:
+    with pytest.raises(Exception, match="outstanding") as caught:
         await talk.whole()
     await first
     assert ("ConflictError", 2, 1) == (

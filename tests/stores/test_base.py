@@ -37,6 +37,11 @@ def test_nothing_is_recalled() -> None:
     assert None is Bare().recall("a", b"fingerprint")
 
 
+def test_nothing_is_looked_up() -> None:
+    """Nor can it answer for many at once: each call asks for itself."""
+    assert [None, None] == drive(Bare().look_up([("a", b""), ("b", b"")]))
+
+
 @pytest.mark.parametrize("step", [Store.open, Store.close])
 def test_nothing_to_open_or_close(step: object) -> None:
     """A store without connections may be opened and closed, and does not suspend."""

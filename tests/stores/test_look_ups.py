@@ -1,6 +1,7 @@
 """Many outcomes are looked up at once, in every store that can, and in as few questions."""
 
-from collections.abc import Callable, Coroutine, Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from idemkit.stores.redis import RedisStore
 from idemkit.stores.sqlite import SQLiteStore
 from idemkit.testing import FaultyStore
 from tests.commands import FINGERPRINT, claim, completion, grant
-from tests.stores.sqlite_files import rewrite
+from tests.stores.sqlite_files import beside
 
 HALF = bytes(LOOK_UP_BYTES // 2)
 
@@ -99,21 +100,22 @@ def test_near_asks_for_nothing_that_it_has() -> None:
     assert 0 < answers[0].left <= 60_000
 
 
-def test_blocking_store_is_asked_in_a_thread(
-    file: Path, run_async: Callable[[Coroutine[Any, Any, Any]], Any]
-) -> None:
+async def test_blocking_store_is_asked_in_a_thread(file: Path) -> None:
     """A page is worth the way to a thread, from an event loop."""
     sqlite = FaultyStore(SQLiteStore(file))
     record(sqlite, "a", b"body")
-    asynchronous = pair(sqlite, "async")
-    assert [b"body"] == bodies(run_async(asynchronous.look_up(asked("a"))))
-    run_async(asynchronous.close())
+    store = pair(sqlite, "async")
+    assert [b"body"] == bodies(await store.look_up(asked("a")))
+    assert threading.get_ident() != sqlite.threads["look_up"]
+    await store.close()
 
 
 def test_damaged_row_is_for_its_own_call(file: Path) -> None:
     """A page with a damaged row is not answered; a claim says which one it is."""
     sqlite = SQLiteStore(file)
     record(sqlite, "a")
-    del rewrite
+    with beside(file) as connection:
+        connection.execute("UPDATE idemkit_records SET codec = NULL")
     with pytest.raises(StoreError, match="damaged"):
         drive(sqlite.look_up(asked("a")))
+    drive(sqlite.close())

@@ -20,8 +20,9 @@ from idemkit import (
 from idemkit.effects import Current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from idemkit.batch import Progress
     from idemkit.core.call import Call
 
 idem = Idempotency("memory://", namespace="typing", ttl=timedelta(hours=1), lease=10)
@@ -161,6 +162,34 @@ async def check_coroutine_functions() -> None:
     assert_type(await configured_async.peek("x"), Outcome[bytes] | None)
     assert_type(await configured_optioned_async("x"), dict[str, int])
     assert_type(await configured_optioned_async.forget("x"), bool)
+
+
+def check_maps() -> None:
+    """A `.map` hands out values, or outcomes, of items that the function takes first."""
+    assert_type(next(bare.map(["x"])), list[int])
+    assert_type(next(optioned.map(iter(["x"]), concurrency=2, on_error="raise")), str)
+    assert_type(next(configured.map({"x"}, on_error="collect")), Outcome[bytes])
+    assert_type(list(configured.map(["x"], progress=tell)), list[bytes])
+    bare.map(["x"], progress=True).close()
+
+
+def tell(progress: Progress) -> None:
+    """Stand for anything that wants to know how far it has come."""
+    assert_type(progress.executed + progress.replayed + progress.failed, int)
+    assert_type(progress.total, int | None)
+
+
+async def words() -> AsyncIterator[str]:
+    """Stand for any asynchronous items."""
+    yield "x"
+
+
+async def check_maps_async() -> None:
+    """A coroutine function's likewise, of asynchronous items too; it is iterated as they are."""
+    assert_type(await anext(bare_async.map(words())), list[int])
+    assert_type(await anext(configured_async.map(["x"], on_error="collect")), Outcome[bytes])
+    assert_type([text async for text in optioned_async.map(["x"], concurrency=1)], list[str])
+    await bare_async.map(["x"], progress=tell).aclose()
 
 
 def called(function: Callable[[str], bytes]) -> bytes:

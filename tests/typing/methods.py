@@ -82,6 +82,7 @@ def check_methods(assistant: Assistant) -> None:
     assert_type(assistant.answer_for_long("x", size=2), list[str])
     assert_type(assistant.answer_for_long.outcome("x", size=2), Outcome[list[str]])
     assert_type(Assistant.answer(assistant, "x"), list[str])
+    assert_type(next(assistant.answer.map(["x"])), list[str])
 
 
 async def check_coroutine_methods(assistant: Assistant) -> None:
@@ -91,6 +92,7 @@ async def check_coroutine_methods(assistant: Assistant) -> None:
     assert_type(await assistant.answer_later.outcome("x"), Outcome[list[str]])
     assert_type(await assistant.answer_later.peek("x"), Outcome[list[str]] | None)
     assert_type(await assistant.answer_later.forget("x"), bool)
+    assert_type(await anext(assistant.answer_later.map(["x"])), list[str])
 
 
 def check_methods_of_classes(assistant: Assistant) -> None:

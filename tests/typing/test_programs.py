@@ -12,14 +12,14 @@ from idemkit import Done, NotDone, Unknown, operation
 from idemkit.core.call import Call
 
 # By name: mypy, which reads this folder file by file, would find the modules twice.
-blocks, functions, methods, mistakes, streams = (
+blocks, clients, functions, methods, mistakes, streams = (
     import_module(f"tests.typing.{name}")
-    for name in ("blocks", "functions", "methods", "mistakes", "streams")
+    for name in ("blocks", "clients", "functions", "methods", "mistakes", "streams")
 )
 
 PROGRAMS = [
     program
-    for module in (blocks, functions, methods, streams)
+    for module in (blocks, clients, functions, methods, streams)
     for name, program in vars(module).items()
     if name.startswith("check_")
 ]

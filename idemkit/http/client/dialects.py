@@ -116,31 +116,36 @@ def dialect_of(request: Any) -> Dialect:
 @cache
 def _dialect(name: str) -> Dialect:
     library = sys.modules[name]
+    return Dialect(
+        library,
+        type("GuardedStream", (_Blocking, library.SyncByteStream), {}),
+        type("GuardedStream", (_Awaiting, library.AsyncByteStream), {}),
+    )
 
-    class Blocking(library.SyncByteStream):  # type: ignore[misc, name-defined]
-        """A body for a thread."""
 
-        def __init__(self, reply: Reply) -> None:
-            self._reply = reply
+class _Blocking:
+    """A body for a thread."""
 
-        def __iter__(self) -> Iterator[bytes]:
-            return self._reply.blocking()
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
 
-        def close(self) -> None:
-            """Read no more."""
-            self._reply.leave()
+    def __iter__(self) -> Iterator[bytes]:
+        return self._reply.blocking()
 
-    class Awaiting(library.AsyncByteStream):  # type: ignore[misc, name-defined]
-        """A body for a task."""
+    def close(self) -> None:
+        """Read no more."""
+        self._reply.leave()
 
-        def __init__(self, reply: Reply) -> None:
-            self._reply = reply
 
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            return self._reply.awaiting()
+class _Awaiting:
+    """A body for a task."""
 
-        async def aclose(self) -> None:
-            """Read no more."""
-            self._reply.leave()
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
 
-    return Dialect(library, Blocking, Awaiting)
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._reply.awaiting()
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        self._reply.leave()

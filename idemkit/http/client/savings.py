@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...core import telemetry
-from ...llm import Watch
-from ...llm.savings import saved
+from ...llm import Watch, saved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self
 
+    import httpx
+    import httpx2
+
     from ...core.colour import Frame
     from ...core.execution import Execution
     from ...core.policy import TTL, Duration, OnDuplicate
@@ -31,12 +34,21 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncIdempotentTransport", "IdempotentTransport"]
 
+if TYPE_CHECKING:
+    # To type checkers the transports are what clients ask for. At run time they are not: some SDKs
+    # look through the ancestors of what they are given, and refuse those of the other library.
+    class _Blocking(httpx2.BaseTransport, httpx.BaseTransport): ...  # type: ignore[misc]
+
+    class _Awaiting(httpx2.AsyncBaseTransport, httpx.AsyncBaseTransport): ...  # type: ignore[misc]
+else:
+    _Blocking = _Awaiting = object
+
 PATIENCE: Final = 600.0
 """Seconds of silence after which an answer is given up, as the SDKs have it."""
 
 
 class _Transport:
-    """What both colours share; no class of httpx2 or httpx, for some SDKs take one of them only."""
+    """What both colours share."""
 
     _frame: Frame
     _verb: str
@@ -96,7 +108,7 @@ class _Transport:
         return self._connections.of(dialect_of(request).library)
 
 
-class IdempotentTransport(_Transport):
+class IdempotentTransport(_Transport, _Blocking):
     """Send each guarded request once, for the clients of httpx2 and httpx that block.
 
     ::
@@ -152,7 +164,7 @@ class IdempotentTransport(_Transport):
         self.close()
 
 
-class AsyncIdempotentTransport(_Transport):
+class AsyncIdempotentTransport(_Transport, _Awaiting):
     """Send each guarded request once, for the clients of httpx2 and httpx that are awaited.
 
     See `IdempotentTransport`, whose arguments it takes. One object serves several event loops,

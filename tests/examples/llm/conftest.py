@@ -11,7 +11,7 @@ from idemkit import operation
 @pytest.fixture
 def llm() -> Iterator[LocalLLM]:
     """Return a local model that answers at full speed."""
-    with LocalLLM(tokens_per_second=0) as server:
+    with LocalLLM(tokens_per_second=0, batch_polls=2) as server:
         yield server
 
 

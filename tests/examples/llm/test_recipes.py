@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from importlib import import_module
-from subprocess import run
+from subprocess import CompletedProcess, run
 
 import pytest
 
@@ -15,7 +15,9 @@ CHAT = "POST /v1/chat/completions"
 # What each recipe costs: how many requests reach the provider, and what goes wrong with them.
 COSTS: dict[str, dict[tuple[str, str | None], int]] = {
     "fallbacks": {(CHAT, None): 6, (CHAT, "refuse"): 2},
+    "kv_cache_servers": {(CHAT, None): 14},
     "parallel_prompts": {(CHAT, None): 13, (CHAT, "refuse"): 1},
+    "prompt_caching": {(CHAT, None): 2, ("POST /v1/messages", None): 2},
     "rate_limits": {(CHAT, None): 4, (CHAT, "refuse"): 2},
     "retries": {(CHAT, None): 6, (CHAT, "refuse"): 12},
     "sampling_parameters": {(CHAT, None): 16},
@@ -25,6 +27,27 @@ COSTS: dict[str, dict[tuple[str, str | None], int]] = {
     "timeouts_and_cancel": {(CHAT, None): 2, (CHAT, "slow"): 5},
 }
 
+# What begins a batch: one for the crash, one for the lost answer, one for a question more.
+BATCHES = {
+    ("POST /v1/batches", None): 2,
+    ("POST /v1/batches", "drop"): 1,
+    ("POST /v1/messages/batches", None): 2,
+    ("POST /v1/messages/batches", "drop"): 1,
+}
+
+PROGRAMS = (*COSTS, "metrics", "provider_batches")
+
+
+def books(llm: LocalLLM) -> Counter[tuple[str, str | None]]:
+    """Return how many requests the provider got, by endpoint and by what went wrong with them."""
+    return Counter((f"{each.method} {each.path}", each.fault) for each in llm.requests)
+
+
+def program(name: str, *arguments: str) -> CompletedProcess[str]:
+    """Run a recipe as a process in which every warning is an error."""
+    command = [sys.executable, "-W", "error", "-m", f"examples.llm.{name}", *arguments]
+    return run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
+
 
 @pytest.mark.parametrize("name", COSTS)
 def test_provider_agrees_with_recipe(
@@ -33,14 +56,38 @@ def test_provider_agrees_with_recipe(
     """The claims of a recipe hold, and it sends what it says and nothing else."""
     code = import_module(f"examples.llm.{name}").main(["--base-url", llm.base_url])
     said = capsys.readouterr()
-    books = Counter((f"{each.method} {each.path}", each.fault) for each in llm.requests)
-    assert (0, "", COSTS[name]) == (code, said.err, books)
+    assert (0, "", COSTS[name]) == (code, said.err, books(llm))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", COSTS)
+def test_provider_agrees_with_batches(llm: LocalLLM, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a run that is killed nor an answer that is lost begins a batch twice."""
+    code = import_module("examples.llm.provider_batches").main(["--base-url", llm.base_url])
+    said, begun = capsys.readouterr(), books(llm)
+    assert (0, "", BATCHES) == (code, said.err, {each: begun[each] for each in BATCHES})
+    assert 2 == begun[CHAT, None]
+
+
+@pytest.mark.slow
+def test_provider_agrees_with_metrics(llm: LocalLLM) -> None:
+    """The table's first column says what the provider has computed, and nothing else."""
+    ended = program("metrics", "--base-url", llm.base_url)
+    (paid,) = (line.split() for line in ended.stdout.splitlines() if line.startswith("paid"))
+    stats = llm.stats()
+    assert ["paid", "4", str(stats.total_tokens)] == [*paid[:2], paid[3]]
+    assert (0, "", 4) == (ended.returncode, ended.stderr, stats.inferences)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_recipe_is_a_program(name: str) -> None:
     """A recipe runs by itself, on a server of its own, and warns of nothing."""
-    program = [sys.executable, "-W", "error", "-m", f"examples.llm.{name}"]
-    ended = run(program, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    ended = program(name)
     assert (0, "") == (ended.returncode, ended.stderr)
+
+
+def test_every_recipe_is_tested() -> None:
+    """No program lies here that nobody runs."""
+    shared = {"__init__", "batch_apis", "provider"}
+    found = {path.stem for path in (ROOT / "examples" / "llm").glob("*.py")}
+    assert set(PROGRAMS) == found - shared

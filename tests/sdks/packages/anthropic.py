@@ -8,7 +8,7 @@ import httpx2
 from examples.local_llm import MODEL_NAME
 from tests.sdks.talks import MESSAGES, MOST, Ask, Package, Site
 
-__all__ = ["ANTHROPIC", "ASKS", "MESSAGE", "MESSAGE_STREAM"]
+__all__ = ["ASKS"]
 
 _ASKED: Any = {"model": MODEL_NAME, "messages": MESSAGES, "max_tokens": MOST}
 
@@ -24,20 +24,18 @@ def _connect(site: Site) -> Any:
 
 
 ANTHROPIC = Package("anthropic", httpx2, _connect)
-MESSAGE = Ask(ANTHROPIC, "messages", lambda client, **more: client.messages.create(**_ASKED, **more))
-MESSAGE_STREAM = Ask(
-    ANTHROPIC,
-    "messages-stream",
-    lambda client: client.messages.create(**_ASKED, stream=True),
-    streams=True,
-)
 ASKS = [
-    MESSAGE,
-    MESSAGE_STREAM,
+    Ask(ANTHROPIC, "messages", lambda it, **more: it.messages.create(**_ASKED, **more)),
+    Ask(
+        ANTHROPIC,
+        "messages-stream",
+        lambda it: it.messages.create(**_ASKED, stream=True),
+        streams=True,
+    ),
     Ask(
         ANTHROPIC,
         "messages-stream-helper",
-        lambda client: client.messages.stream(**_ASKED),
+        lambda it: it.messages.stream(**_ASKED),
         streams=True,
     ),
 ]

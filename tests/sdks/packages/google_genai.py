@@ -48,6 +48,11 @@ class _Client:
 
 GOOGLE = Package("google.genai", httpx2, _Client)
 ASKS = [
+    Ask(
+        GOOGLE,
+        "embed",
+        lambda client: client.models.embed_content(model=MODEL_NAME, contents=PROMPT),
+    ),
     Ask(GOOGLE, "generate", lambda client: client.models.generate_content(**_ASKED)),
     Ask(
         GOOGLE,

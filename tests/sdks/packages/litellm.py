@@ -10,7 +10,7 @@ import litellm
 
 from examples.local_llm import MODEL_NAME
 from tests.sdks.packages.openai import HTTP, connect
-from tests.sdks.talks import MESSAGES, MOST, Ask, Package, Site
+from tests.sdks.talks import MESSAGES, MOST, PROMPT, Ask, Package, Site
 
 __all__ = ["ASKS"]
 
@@ -21,6 +21,7 @@ class _Client:
     def __init__(self, site: Site) -> None:
         self.client = connect(site)
         self.complete: Any = litellm.completion if site.blocking else litellm.acompletion
+        self.embedding: Any = litellm.embedding if site.blocking else litellm.aembedding
         self.close = self.client.close
 
     def chat(self, **more: Any) -> Any:
@@ -33,6 +34,10 @@ class _Client:
             max_retries=self.client.max_retries,
             **more,
         )
+
+    def embed(self) -> Any:
+        """Embed."""
+        return self.embedding(f"openai/{MODEL_NAME}", [PROMPT], client=self.client)
 
 
 LITELLM = Package(
@@ -47,4 +52,5 @@ LITELLM = Package(
 ASKS = [
     Ask(LITELLM, "chat", lambda client: client.chat()),
     Ask(LITELLM, "chat-stream", lambda client: client.chat(stream=True), streams=True),
+    Ask(LITELLM, "embed", lambda client: client.embed()),
 ]

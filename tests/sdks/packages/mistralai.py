@@ -7,7 +7,7 @@ from mistralai.client import Mistral
 from mistralai.client.utils import BackoffStrategy, RetryConfig
 
 from examples.local_llm import MODEL_NAME
-from tests.sdks.talks import MESSAGES, MOST, Ask, Package, Site
+from tests.sdks.talks import MESSAGES, MOST, PROMPT, Ask, Package, Site
 
 __all__ = ["ASKS"]
 
@@ -23,7 +23,7 @@ class _Client:
             api_key="key",
             server_url=site.url,
             timeout_ms=int(site.timeout * 1000),
-            retry_config=RetryConfig("backoff", BackoffStrategy(10, 10, 1, 100), True)
+            retry_config=RetryConfig("backoff", BackoffStrategy(10, 10, 1, 10_000), True)
             if site.retries
             else None,
             **{at: site.http},
@@ -31,6 +31,8 @@ class _Client:
         chat = self.client.chat
         self.complete = chat.complete if site.blocking else chat.complete_async
         self.stream = chat.stream if site.blocking else chat.stream_async
+        embeddings = self.client.embeddings
+        self.embed = embeddings.create if site.blocking else embeddings.create_async
         self.close = self._close if site.blocking else self._aclose
 
     def _close(self) -> None:
@@ -42,6 +44,7 @@ class _Client:
 
 MISTRAL = Package("mistralai", httpx2, _Client)
 ASKS = [
+    Ask(MISTRAL, "embed", lambda client: client.embed(model=MODEL_NAME, inputs=[PROMPT])),
     Ask(MISTRAL, "chat", lambda client: client.complete(**_ASKED)),
     Ask(MISTRAL, "chat-stream", lambda client: client.stream(**_ASKED), streams=True),
 ]

@@ -7,9 +7,9 @@ import openai
 from pydantic import BaseModel
 
 from examples.local_llm import MODEL_NAME
-from tests.sdks.talks import MESSAGES, MOST, PROMPT, Ask, Package, Site
+from tests.sdks.talks import MESSAGES, MOST, PROMPT, Ask, Package, Site, plain
 
-__all__ = ["ASKS", "CHAT", "CHAT_STREAM", "OPENAI", "File", "connect", "connect_async"]
+__all__ = ["ASKS", "HTTP", "File", "connect", "connect_async"]
 
 
 class File(BaseModel):
@@ -39,31 +39,46 @@ def _options(site: Site) -> dict[str, Any]:
     }
 
 
-def _chat(client: Any, **more: Any) -> Any:
-    return client.chat.completions.create(
-        model=MODEL_NAME, messages=MESSAGES, max_tokens=MOST, **more
-    )
+def _raw(client: Any, **more: Any) -> Any:
+    """Ask as those do who want the headers too, which say more of a replay."""
+    return client.chat.completions.with_raw_response.create(**_CHAT, **more)
 
 
-def _parsed(client: Any) -> Any:
-    return client.chat.completions.parse(
-        model=MODEL_NAME, messages=MESSAGES, response_format=File
-    )
+def _parsed(raw: Any) -> Any:
+    return plain(raw.parse())
 
 
-def _helper(client: Any) -> Any:
-    return client.chat.completions.stream(model=MODEL_NAME, messages=MESSAGES, max_tokens=MOST)
+_ASKED: Any = {"model": MODEL_NAME, "input": PROMPT}
+_RESPONSE: Any = {**_ASKED, "max_output_tokens": MOST + 4}
+_CHAT: Any = {"model": MODEL_NAME, "messages": MESSAGES, "max_tokens": MOST}
+_FORMED: Any = {"model": MODEL_NAME, "messages": MESSAGES, "response_format": File}
 
 
 HTTP = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
 OPENAI = Package("openai", HTTP, connect)
-CHAT = Ask(OPENAI, "chat", _chat)
-CHAT_STREAM = Ask(
-    OPENAI, "chat-stream", lambda client: _chat(client, stream=True), streams=True
-)
 ASKS = [
-    CHAT,
-    CHAT_STREAM,
-    Ask(OPENAI, "chat-parse", _parsed),
-    Ask(OPENAI, "chat-stream-helper", _helper, streams=True),
+    Ask(OPENAI, "chat", lambda it, **more: it.chat.completions.create(**_CHAT, **more)),
+    Ask(OPENAI, "chat-parse", lambda it: it.chat.completions.parse(**_FORMED)),
+    Ask(OPENAI, "chat-raw", _raw, plain=_parsed),
+    Ask(
+        OPENAI,
+        "chat-stream",
+        lambda it: it.chat.completions.create(**_CHAT, stream=True),
+        streams=True,
+    ),
+    Ask(
+        OPENAI, "chat-stream-helper", lambda it: it.chat.completions.stream(**_CHAT), streams=True
+    ),
+    Ask(OPENAI, "embeddings", lambda it: it.embeddings.create(**_ASKED)),
+    Ask(OPENAI, "responses", lambda it: it.responses.create(**_RESPONSE)),
+    Ask(OPENAI, "responses-parse", lambda it: it.responses.parse(**_ASKED, text_format=File)),
+    Ask(
+        OPENAI,
+        "responses-stream",
+        lambda it: it.responses.create(**_RESPONSE, stream=True),
+        streams=True,
+    ),
+    Ask(
+        OPENAI, "responses-stream-helper", lambda it: it.responses.stream(**_RESPONSE), streams=True
+    ),
 ]
