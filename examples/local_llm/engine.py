@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from random import Random
+from typing import cast
 
 from .generation import Decoding, Event, Finish, Sampled, generate, until_stop
 from .meter import Meter
@@ -14,7 +15,7 @@ from .schema import Composer, Schema
 from .tools import Form
 from .vectors import embed
 
-__all__ = ["Choice", "Engine", "Inference", "Task"]
+__all__ = ["Choice", "Engine", "Inference", "Task", "text_of"]
 
 _LONGEST_STRING = 6
 
@@ -53,6 +54,21 @@ class Choice:
 
     form: Form | None
     events: Iterator[Event]
+
+    @property
+    def tool(self) -> str | None:
+        """Return the function that the answer calls, if it does."""
+        return self.form.tool if self.form else None
+
+    def whole(self) -> tuple[list[Sampled], Finish]:
+        """Return all tokens of the answer, and its end."""
+        *said, end = self.events
+        return [event for event in said if isinstance(event, Sampled)], cast("Finish", end)
+
+
+def text_of(tokens: Iterable[Sampled]) -> str:
+    """Return the text that tokens join to."""
+    return "".join(token.text for token in tokens)
 
 
 class Engine:

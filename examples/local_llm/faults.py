@@ -59,7 +59,7 @@ class Fault(ABC):
         return self.method in {None, method} and fnmatchcase(path, self.path)
 
     @abstractmethod
-    def play(self, scene: Scene) -> Reply:
+    def play(self, scene: Scene) -> Reply | HangUp:
         """Return the reply that the request gets."""
 
 
@@ -67,7 +67,7 @@ class Fault(ABC):
 class Pass(Fault):
     """Nothing goes wrong: a place in the script for a request that succeeds."""
 
-    def play(self, scene: Scene) -> Reply:
+    def play(self, scene: Scene) -> Reply | HangUp:
         """Answer."""
         return scene.answer()
 
@@ -85,7 +85,7 @@ class Refuse(Fault):
     message: str = "This failure was asked for."
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def play(self, scene: Scene) -> Reply:
+    def play(self, scene: Scene) -> Reply | HangUp:
         """Refuse."""
         wait = {} if self.retry_after is None else {"Retry-After": f"{self.retry_after:g}"}
         return scene.dialect.refusal(
@@ -108,7 +108,7 @@ class Drop(Fault):
 
     executed: bool = False
 
-    def play(self, scene: Scene) -> Reply:
+    def play(self, scene: Scene) -> Reply | HangUp:
         """Hang up."""
         if self.executed:
             reply = scene.answer()
@@ -128,7 +128,7 @@ class Truncate(Fault):
     after: int = 0
     abort: bool = False
 
-    def play(self, scene: Scene) -> Reply:
+    def play(self, scene: Scene) -> Reply | HangUp:
         """Cut the reply."""
         reply = scene.answer()
         match reply:
@@ -139,8 +139,6 @@ class Truncate(Fault):
                 half = reply.body[: len(reply.body) // 2]
                 announced = len(reply.body if self.abort else half)
                 return replace(reply, body=half, announced=announced)
-            case _:
-                return reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +152,7 @@ class Break(Fault):
     after: int = 0
     message: str = "This failure was asked for."
 
-    def play(self, scene: Scene) -> Reply:
+    def play(self, scene: Scene) -> Reply | HangUp:
         """Fail half-way."""
         reply = scene.answer()
         error = ApiError(self.message, status=500, code="server_error")
@@ -176,7 +174,7 @@ class Slow(Fault):
     first: float = 0.0
     whole: float = 0.0
 
-    def play(self, scene: Scene) -> Reply:
+    def play(self, scene: Scene) -> Reply | HangUp:
         """Wait."""
         scene.sleep(self.first)
         reply = scene.answer()

@@ -48,7 +48,7 @@ class HangUp:
     """No reply: the connection ends before its first byte."""
 
 
-Reply: TypeAlias = Content | Stream | HangUp
+Reply: TypeAlias = Content | Stream
 
 
 def document(

@@ -19,7 +19,7 @@ from .faults import Scene, Script, parse_faults
 from .jobs import Jobs
 from .journal import Journal
 from .model import MODEL_NAME
-from .replies import Content, Reply, Stream, document
+from .replies import Content, HangUp, Reply, Stream, document
 from .routes import Call, Route, Routes, split_target
 
 __all__ = ["Exchange", "Service"]
@@ -30,7 +30,7 @@ class Exchange:
     """A reply and the name under which its request is logged."""
 
     id: str
-    reply: Reply
+    reply: Reply | HangUp
     dialect: Dialect
 
 
@@ -83,7 +83,7 @@ class Service:
         self.engine.meter.add_request(route.name)
         return Exchange(name, self._play(name, method, path, route, call), dialect)
 
-    def _play(self, name: str, method: str, path: str, route: Route, call: Call) -> Reply:
+    def _play(self, name: str, method: str, path: str, route: Route, call: Call) -> Reply | HangUp:
         fault = self.script.take(method, path)
         if fault is None:
             return self._run(route, call)

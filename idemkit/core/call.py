@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 from .forks import in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from ..protocol import Recorded
@@ -37,6 +38,7 @@ class Call(NamedTuple):
         attributes: What the user's telemetry hook says of it, if anybody listens.
         args: The positional arguments as the caller passed them, for hooks that look at the call.
         kwargs: The keyword arguments, likewise.
+        function: Whose arguments they are, where it is one.
     """
 
     operation: str
@@ -46,6 +48,7 @@ class Call(NamedTuple):
     attributes: Mapping[str, Any] | None = None
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = MappingProxyType({})
+    function: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
         # Without its arguments, which are nobody's to print.
@@ -61,6 +64,18 @@ class Call(NamedTuple):
     def key(self) -> str:
         """The key's text: operation, version and digest; never the raw arguments."""
         return self.label + self.address
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments by name, and the defaults of those that were left out."""
+        if self.function is None:
+            return self.kwargs
+        try:
+            bound = inspect.signature(self.function).bind_partial(*self.args, **self.kwargs)
+        except TypeError:  # they do not fit
+            return self.kwargs
+        bound.apply_defaults()
+        return {**bound.arguments, **self.kwargs}
 
 
 class Ran(NamedTuple):

@@ -80,8 +80,8 @@ def ttl(*, deterministic: Duration, sampled: Duration) -> Callable[[Call], float
     """Return a `ttl` for operations that ask a model.
 
     The call of a transport has its request; that of a decorated function is judged by arguments
-    named like parameters of an SDK (`temperature`, `seed`, `tools` ...), if they were passed by
-    keyword, or by one named `request`.
+    named like parameters of an SDK (`temperature`, `seed`, `tools` ...), passed or left at their
+    defaults, or by one named `request`.
 
     Args:
         deterministic: Seconds for what is deterministic, or as good as that (`best-effort`).
@@ -95,7 +95,7 @@ def ttl(*, deterministic: Duration, sampled: Duration) -> Callable[[Call], float
     long, short = seconds(deterministic, "deterministic"), seconds(sampled, "sampled")
 
     def ttl_of(call: Call) -> float:
-        found = determinism(_asked(call.kwargs))
+        found = determinism(_asked(call.arguments))
         return long if found in {Determinism.DETERMINISTIC, Determinism.BEST_EFFORT} else short
 
     return ttl_of

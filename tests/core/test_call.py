@@ -1,5 +1,6 @@
 """Tests of `idemkit.core.call`: keys that say nothing, and tokens that nobody else has."""
 
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 
@@ -19,6 +20,44 @@ def test_call_does_not_print_its_arguments() -> None:
     call = Call("shop.pay", "shop.pay@2:", "5eed", b"payload", None, ("secret",), {"card": "4111"})
     assert (("secret",), {"card": "4111"}) == (call.args, call.kwargs)
     assert "<Call shop.pay@2:5eed>" == repr(call)
+
+
+def ask(question: str, *more: str, temperature: float = 0.0, **rest: int) -> None:
+    """Take arguments of every kind."""
+    del question, more, temperature, rest
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "arguments"),
+    [
+        (("why",), {}, {"question": "why", "more": (), "temperature": 0.0, "rest": {}}),
+        (
+            ("why", "oh"),
+            {"temperature": 1.0, "seed": 1},
+            {
+                "question": "why",
+                "more": ("oh",),
+                "temperature": 1.0,
+                "rest": {"seed": 1},
+                "seed": 1,
+            },
+        ),
+    ],
+    ids=["defaults", "all"],
+)
+def test_arguments_by_name(
+    args: tuple[str, ...], kwargs: dict[str, object], arguments: dict[str, object]
+) -> None:
+    """What was left out has its default."""
+    call = Call("ask", "ask@1:", "5eed", b"", None, args, kwargs, ask)
+    assert arguments == call.arguments
+
+
+@pytest.mark.parametrize("function", [None, len], ids=["unknown", "another's"])
+def test_arguments_of_no_function(function: Callable[..., object] | None) -> None:
+    """Those that were passed by name are all that is known."""
+    call = Call("ask", "ask@1:", "5eed", b"", None, (), {"seed": 1}, function)
+    assert {"seed": 1} == call.arguments
 
 
 def test_tokens_differ() -> None:

@@ -160,12 +160,12 @@ def test_decorators_take_it() -> None:
     idempotency = Idempotency(MemoryStore())
 
     @idempotency.idempotent(ttl=ttl(deterministic=3600, sampled=60))
-    def ask(question: str, *, temperature: float) -> str:
+    def ask(question: str, temperature: float = 0.0) -> str:
         return f"{question} at {temperature}"
 
     kept = []
-    for temperature in (0.0, 0.7):
-        outcome = ask.outcome("why", temperature=temperature)
+    for given in ((), (0.7,)):
+        outcome = ask.outcome("why", *given)
         assert outcome.expires_at is not None
         kept.append(round((outcome.expires_at - outcome.created_at).total_seconds()))
     assert [3600, 60] == kept

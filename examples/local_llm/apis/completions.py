@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator
 from typing import assert_never
 from uuid import uuid4
 
-from ..engine import Engine
+from ..engine import Engine, text_of
 from ..errors import Json
 from ..generation import Finish, Sampled
 from ..model import MODEL_NAME
 from ..replies import LAST, Reply, Stream, document, sse
 from ..routes import Call, Route
-from ..tools import Form
 from .chat_request import ChatRequest, parse_chat
 from .logprobs import logprob_entries
 
@@ -72,7 +71,7 @@ class _Answer:
     def _chunks(self) -> Iterator[Json]:
         for index in range(self._request.choices):
             choice = self._inference.choice(index)
-            said = _Said(choice.form)
+            said = _Said(choice.tool)
             yield self._chunk(index, {"role": "assistant", **said.begin()})
             for event in choice.events:
                 match event:
@@ -87,16 +86,13 @@ class _Answer:
 
     def _choice(self, index: int) -> Json:
         choice = self._inference.choice(index)
-        said = _Said(choice.form)
-        events = list(choice.events)
-        tokens = [event for event in events if isinstance(event, Sampled)]
-        reasons = [said.reason(event) for event in events if isinstance(event, Finish)]
-        text = "".join(sampled.text for sampled in tokens)
+        said = _Said(choice.tool)
+        tokens, finish = choice.whole()
         return {
             "index": index,
-            "message": {"role": "assistant", "refusal": None, **said.whole(text)},
+            "message": {"role": "assistant", "refusal": None, **said.whole(text_of(tokens))},
             "logprobs": self._logprobs(tokens),
-            "finish_reason": reasons[0],
+            "finish_reason": said.reason(finish),
         }
 
     def _chunk(
@@ -133,8 +129,8 @@ class _Answer:
 class _Said:
     """How a message holds what is said: as its content, or as the arguments of a tool call."""
 
-    def __init__(self, form: Form | None) -> None:
-        self._tool = form.tool if form else None
+    def __init__(self, tool: str | None) -> None:
+        self._tool = tool
         self._id = f"call_{uuid4().hex}"
 
     def whole(self, text: str) -> Json:

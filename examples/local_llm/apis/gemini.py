@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 from ..dialects import GEMINI
-from ..engine import Choice, Engine
+from ..engine import Choice, Engine, text_of
 from ..errors import ApiError, Json
 from ..fields import Fields
 from ..generation import Finish, Sampled
@@ -100,7 +100,7 @@ class _Answer:
         """Yield the answers token by token; a call of a function comes in one piece."""
         for index in range(self._request.choices):
             choice = self._inference.choice(index)
-            if choice.form and choice.form.tool:
+            if choice.tool:
                 yield sse(self._frame([self._joined(index, choice)]))
                 continue
             for event in choice.events:
@@ -113,13 +113,11 @@ class _Answer:
         return self._joined(index, self._inference.choice(index))
 
     def _joined(self, index: int, choice: Choice) -> Json:
-        events = list(choice.events)
-        tokens = [event for event in events if isinstance(event, Sampled)]
-        finish = next(event for event in events if isinstance(event, Finish))
-        text = "".join(token.text for token in tokens)
+        tokens, finish = choice.whole()
+        text = text_of(tokens)
         part: Json = {"text": text}
-        if choice.form and choice.form.tool and finish.reason == "stop":
-            part = {"functionCall": {"name": choice.form.tool, "args": json.loads(text)}}
+        if choice.tool and finish == Finish("stop"):
+            part = {"functionCall": {"name": choice.tool, "args": json.loads(text)}}
         return self._candidate(index, [part], tokens, finish=finish)
 
     def _candidate(

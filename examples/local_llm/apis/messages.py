@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 from ..dialects import ANTHROPIC
-from ..engine import Choice, Engine
+from ..engine import Engine, text_of
 from ..errors import Json
 from ..generation import Finish, Sampled
 from ..model import MODEL_NAME
@@ -54,19 +54,15 @@ class _Answer:
     def __init__(self, request: MessageRequest, engine: Engine) -> None:
         self._prefix = read_prefix(engine, request.parts)
         self._inference = engine.begin(request.task, cached_tokens=self._prefix.read)
-        self._choice: Choice = self._inference.choice()
+        self._choice = self._inference.choice()
         self._id = f"msg_{uuid4().hex}"
 
     def reply(self) -> Json:
         """Return the answer at once."""
-        *tokens, finish = self._choice.events
-        text = "".join(event.text for event in tokens if isinstance(event, Sampled))
-        block = self._block()
-        if block["type"] == "text":
-            content = {**block, "text": text}
-        else:
-            content = {**block, "input": _parsed(text)}
-        return self._message(content=[content], stop=self._stop(finish))
+        tokens, finish = self._choice.whole()
+        text = text_of(tokens)
+        said = {"input": _parsed(text)} if self._choice.tool else {"text": text}
+        return self._message(content=[self._block() | said], stop=self._stop(finish))
 
     def frames(self) -> Iterator[bytes]:
         """Yield the answer event by event."""
@@ -96,27 +92,22 @@ class _Answer:
         }
 
     def _block(self) -> Json:
-        form = self._choice.form
-        if form is None or form.tool is None:
+        if (tool := self._choice.tool) is None:
             return {"type": "text", "text": ""}
-        return {"type": "tool_use", "id": f"toolu_{uuid4().hex}", "name": form.tool, "input": {}}
+        return {"type": "tool_use", "id": f"toolu_{uuid4().hex}", "name": tool, "input": {}}
 
     def _delta(self, text: str) -> Json:
-        form = self._choice.form
-        if form is None or form.tool is None:
+        if self._choice.tool is None:
             return {"type": "text_delta", "text": text}
         return {"type": "input_json_delta", "partial_json": text}
 
-    def _stop(self, event: object) -> Json:
-        if not isinstance(event, Finish):
-            return _NO_STOP
-        form = self._choice.form
+    def _stop(self, event: Finish) -> Json:
         if event.reason == "length":
             reason = "max_tokens"
         elif event.stop:
             reason = "stop_sequence"
         else:
-            reason = "tool_use" if form and form.tool else "end_turn"
+            reason = "tool_use" if self._choice.tool else "end_turn"
         return {"stop_reason": reason, "stop_sequence": event.stop}
 
     def _usage(self) -> Json:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ..dialects import OLLAMA
-from ..engine import Choice, Engine, Inference, Task
+from ..engine import Engine, Inference, Task, text_of
 from ..errors import Json
 from ..fields import Fields
-from ..generation import Decoding, Event, Finish, Sampled
+from ..generation import Decoding, Finish, Sampled
 from ..model import MODEL_NAME
 from ..replies import LAST, Reply, Stream, document, ndjson
 from ..routes import Call, Route
@@ -71,51 +71,49 @@ class _Answer:
 
     def __init__(self, inference: Inference) -> None:
         self._inference = inference
-        self._choice: Choice = inference.choice()
+        self._choice = inference.choice()
         self._begin = time.monotonic_ns()
 
     def reply(self) -> Json:
         """Return the answer at once."""
-        *tokens, finish = self._choice.events
+        tokens, finish = self._choice.whole()
         return self._line(self._joined(tokens)) | self._end(finish)
 
     def frames(self) -> Iterator[bytes]:
         """Yield the answer line by line; a call of a function comes in one piece."""
-        form = self._choice.form
-        held: list[Event] = []
+        held: list[Sampled] = []
         for event in self._choice.events:
             if isinstance(event, Finish):
                 if held:
                     yield ndjson(self._line(self._joined(held)))
                 yield LAST
                 yield ndjson(self._line({}) | self._end(event))
-            elif form and form.tool:
+            elif self._choice.tool:
                 held.append(event)
             else:
                 yield ndjson(self._line({"content": event.text}))
 
-    def _joined(self, events: list[Event]) -> Json:
-        text = "".join(event.text for event in events if isinstance(event, Sampled))
-        form = self._choice.form
-        if form is None or form.tool is None:
+    def _joined(self, tokens: list[Sampled]) -> Json:
+        text, tool = text_of(tokens), self._choice.tool
+        if tool is None:
             return {"content": text}
         try:
             arguments = json.loads(text)
         except ValueError:
             # The limit has cut it: what is left is shown as text.
             return {"content": text}
-        return {"tool_calls": [{"function": {"name": form.tool, "arguments": arguments}}]}
+        return {"tool_calls": [{"function": {"name": tool, "arguments": arguments}}]}
 
     def _line(self, message: Json) -> Json:
         now = datetime.now(UTC).isoformat()
         said = {"role": "assistant", "content": "", **message}
         return {"model": MODEL_NAME, "created_at": now, "message": said, "done": False}
 
-    def _end(self, finish: Event) -> Json:
+    def _end(self, finish: Finish) -> Json:
         spent = time.monotonic_ns() - self._begin
         return {
             "done": True,
-            "done_reason": finish.reason if isinstance(finish, Finish) else None,
+            "done_reason": finish.reason,
             "total_duration": spent,
             "load_duration": 0,
             "prompt_eval_count": self._inference.prompt_tokens,

@@ -3,17 +3,16 @@
 import time
 from collections.abc import Iterator
 from itertools import count
-from typing import TypeAlias, cast
+from typing import cast
 from uuid import uuid4
 
 from ..dialects import RESPONSES
-from ..engine import Engine
+from ..engine import Engine, text_of
 from ..errors import Json
 from ..generation import Finish, Sampled
 from ..model import MODEL_NAME
 from ..replies import LAST, Reply, Stream, document, sse
 from ..routes import Call, Route
-from ..tools import Form
 from .logprobs import logprob_entries
 from .response_request import ResponseRequest, parse_response, unknown_response
 
@@ -95,7 +94,7 @@ class _Answer:
         self._logprobs = request.logprobs
         self._inference = engine.begin(request.task)
         self._choice = self._inference.choice()
-        self._item: _Item = _call(self._choice.form) or _Message()
+        self._item = _ToolCall(tool) if (tool := self._choice.tool) else _Message()
         self._tokens: list[Sampled] = []
         self.response: Json = {
             "id": f"resp_{uuid4().hex}",
@@ -112,7 +111,7 @@ class _Answer:
     @property
     def text(self) -> str:
         """Return what was said so far."""
-        return "".join(token.text for token in self._tokens)
+        return text_of(self._tokens)
 
     def reply(self) -> Json:
         """Return the answer at once."""
@@ -223,10 +222,3 @@ class _ToolCall:
         said = {"name": self._tool, "arguments": item["arguments"]}
         yield "response.function_call_arguments.done", {**self._place, **said}
         yield "response.output_item.done", {"output_index": 0, "item": item}
-
-
-_Item: TypeAlias = _Message | _ToolCall
-
-
-def _call(form: Form | None) -> _ToolCall | None:
-    return _ToolCall(form.tool) if form and form.tool else None

@@ -46,18 +46,21 @@ class _Client:
         return self._http.close() if self._blocking else self._http.aclose()
 
 
+def _plain(answer: Any) -> Any:
+    """Return what is parsed, without the header fields, which say that it is a replay."""
+    return answer.model_dump(exclude={"sdk_http_response"})
+
+
+_EMBEDDED: Any = {"model": MODEL_NAME, "contents": PROMPT}
 GOOGLE = Package("google.genai", httpx2, _Client)
 ASKS = [
-    Ask(
-        GOOGLE,
-        "embed",
-        lambda client: client.models.embed_content(model=MODEL_NAME, contents=PROMPT),
-    ),
-    Ask(GOOGLE, "generate", lambda client: client.models.generate_content(**_ASKED)),
+    Ask(GOOGLE, "embed", lambda it: it.models.embed_content(**_EMBEDDED), plain=_plain),
+    Ask(GOOGLE, "generate", lambda it: it.models.generate_content(**_ASKED), plain=_plain),
     Ask(
         GOOGLE,
         "generate-stream",
-        lambda client: client.models.generate_content_stream(**_ASKED),
+        lambda it: it.models.generate_content_stream(**_ASKED),
         streams=True,
+        plain=_plain,
     ),
 ]
