@@ -27,7 +27,7 @@ DONE, REFUSED, INTERRUPTED = 0, 2, 130
 WEEK = 7 * 24 * 3600
 CHUNK = 250
 """Characters."""
-QUESTION = "What does an assertion do, and when does it fail?"
+QUESTION = "Which statements insert debugging assertions into a program?"
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def summarized(model: Model, documents: dict[str, str], concurrency: int) -> dic
 
 def split(text: str) -> list[str]:
     """Return a text in parts of whole words."""
-    return textwrap.wrap(text, CHUNK)
+    return textwrap.wrap(" ".join(text.split()), CHUNK)
 
 
 def parser() -> argparse.ArgumentParser:

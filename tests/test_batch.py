@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from idemkit import Idempotency, KeyReusedError, Outcome
 from idemkit.batch import Progress, window
 from idemkit.core.telemetry import discovery
 from idemkit.errors import StoreUnavailableError
+from idemkit.stores import SQLiteStore
+from idemkit.stores.base import LOOK_UP_BYTES
+from idemkit.testing import FaultyStore
 from idemkit.testing.faults import raising
 from tests.batches import Runs, drained, handed_out, waiting
 from tests.doors import Door
@@ -108,6 +112,18 @@ def test_one_question_for_a_page(door: Door) -> None:
     door.store.sent.clear()
     drained(door, double.map(items))
     assert ["look_up", "look_up"] == door.store.sent
+
+
+def test_large_outcomes_are_looked_up_in_parts(tmp_path: Path) -> None:
+    """Of large outcomes a look-up brings some, and the next one goes on from there."""
+    store = FaultyStore(SQLiteStore(tmp_path / "records.db"))
+    with Idempotency(store) as idem:
+        grow = idem.idempotent(name="shop.grow")(lambda item: bytes([item]) * LOOK_UP_BYTES)
+        first = list(grow.map(range(3)))
+        store.sent.clear()
+        again = list(grow.map([object(), *range(3)], on_error="collect"))
+    assert first == [outcome.value for outcome in again[1:]]
+    assert ["look_up"] * 3 == store.sent[:3]
 
 
 def test_page_that_cannot_be_looked_up_is_asked_for_one_by_one(door: Door) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urljoin
 
 import httpx2
@@ -66,7 +66,7 @@ class Provider:
         self.sent: list[float] = []
         """When each request left this process, retries of the SDK included."""
         api_key = os.environ.get("OPENAI_API_KEY", NO_KEY)
-        self._openai = {"base_url": base_url, "api_key": api_key}
+        self._openai: dict[str, Any] = {"base_url": base_url, "api_key": api_key}
 
     def client(self, **options: Any) -> OpenAI:
         """Return a client whose requests are counted."""
@@ -138,7 +138,15 @@ class _AsyncCounted(httpx2.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-def recipe(prove: Callable[[Provider], None]) -> Callable[[Sequence[str] | None], int]:
+class Program(Protocol):
+    """A recipe's `main`."""
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> int:
+        """Run with the arguments of the command line, and return the exit code."""
+        ...
+
+
+def recipe(prove: Callable[[Provider], None]) -> Program:
     """Make a program's `main` of a proof: with a command line, and an exit code."""
 
     @functools.wraps(prove, assigned=("__module__", "__qualname__", "__name__", "__doc__"))

@@ -10,13 +10,19 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from openai import InternalServerError, OpenAI
-from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_none
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_none,
+)
 
 from idemkit import Outcome, configure, idempotent
 
 from .provider import MODEL, Provider, claim, recipe
 
-persistently = retry(
+persistently = Retrying(
     retry=retry_if_exception_type(InternalServerError),
     stop=stop_after_attempt(3),
     wait=wait_none(),  # in your program wait_exponential_jitter()
@@ -24,7 +30,7 @@ persistently = retry(
 )
 
 
-@persistently
+@persistently.wraps
 def ask_until_answered(client: OpenAI, prompt: str) -> str:
     """Ask the model, and ask again while it fails."""
     return ask(client, prompt)
@@ -45,7 +51,7 @@ inside = idempotent(name="inside", ignore=["client"])(ask_until_answered)
 guarded = idempotent(name="outside", ignore=["client"])(ask)
 
 
-@persistently
+@persistently.wraps
 def outside(client: OpenAI, prompt: str) -> Outcome[str]:
     """Call the guarded function, and call it again while it fails."""
     return guarded.outcome(client, prompt)
@@ -66,7 +72,7 @@ def prove_counts(provider: Provider, client: OpenAI) -> None:
 
 def prove_exhaustion(provider: Provider, client: OpenAI) -> None:
     """Show that tries that all failed leave nothing, so that the next call runs."""
-    for name, function in {"inside": inside, "outside": outside}.items():
+    for name, function in {"inside": inside.outcome, "outside": outside}.items():
         provider.script("refuse", status=500, times=3)
         try:
             function(client, "two")
@@ -83,12 +89,12 @@ def die(_: RetryCallState) -> None:
 
 def crash(base_url: str, store: str, name: str) -> None:
     """Call a function in a process that dies between its first two tries."""
+    dying = persistently.copy(before_sleep=die)
     with configure(store, lease=1), Provider(base_url).client(max_retries=0) as client:
         if name == "outside":
-            outside.retry_with(before_sleep=die)(client, "three")
+            dying(guarded.outcome, client, "three")
         else:
-            dying = ask_until_answered.retry_with(before_sleep=die)
-            idempotent(name="inside", ignore=["client"])(dying)(client, "three")
+            idempotent(name="inside", ignore=["client"])(dying.wraps(ask))(client, "three")
 
 
 def prove_crashes(provider: Provider, client: OpenAI, store: str) -> None:

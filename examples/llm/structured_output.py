@@ -5,6 +5,7 @@ Run it from the project's root: `python -m examples.llm.structured_output`.
 
 import sys
 from contextlib import suppress
+from typing import Any
 
 from openai import InternalServerError, LengthFinishReasonError, OpenAI
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -55,11 +56,11 @@ def read(client: OpenAI, letter: str, most: int = 1000) -> Invoice:
 
 def draft(client: OpenAI, letter: str, complaint: str) -> str:
     """Ask for JSON; once there was a complaint, for JSON of this form and no other."""
-    strict = {"type": "json_schema", "json_schema": SCHEMA}
+    form: Any = {"type": "json_schema", "json_schema": SCHEMA}
     reply = client.chat.completions.create(
         model=MODEL,
         messages=[{"role": "user", "content": f"{letter}\nAnswer with JSON. {complaint}"}],
-        response_format=strict if complaint else {"type": "json_object"},  # type: ignore[arg-type]
+        response_format=form if complaint else {"type": "json_object"},
         max_tokens=1000,
     )
     return reply.choices[0].message.content or ""

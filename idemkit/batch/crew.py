@@ -77,12 +77,13 @@ class Crew:
                 self._end = min(self._end, place.number)
 
     async def step(self) -> None:
-        """Wait until a call has ended, if one may begin."""
+        """Wait until a call has ended; there is one to wait for."""
         self._alive = self._frame.alive()
         if self._size > 1:
             self._employ()
             await self._bell.wait(None)
-        elif (place := self._next()) is not None:
+        else:
+            place = self._queue.popleft()
             await self._run(place)
             self._ended(place)
 
@@ -110,7 +111,7 @@ class Crew:
 
     def _leave(self, number: int) -> None:
         with self._lock:
-            del self._workers[number]
+            self._workers.pop(number, None)
         self._bell.ring()
 
     async def _work(self) -> None:

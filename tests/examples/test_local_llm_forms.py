@@ -75,6 +75,14 @@ def test_json_object(llm: LocalLLM) -> None:
     assert dict is type(json.loads(content(ask(llm, response_format={"type": "json_object"}))))
 
 
+def test_json_object_as_shown(llm: LocalLLM) -> None:
+    """An object is like the schema in the prompt, if there is one that is understood."""
+    prompt = f"No {{ schema, {{}}, {json.dumps({'properties': {'a': {'not': {}}}})} but {SCHEMA}"
+    shown = prompt.replace("'", '"')
+    reply = ask(llm, shown, response_format={"type": "json_object"})
+    assert City.model_validate_json(content(reply))
+
+
 def test_text_is_the_default(llm: LocalLLM) -> None:
     """An answer is free if it is asked to be text."""
     assert content(ask(llm, seed=1)) == content(ask(llm, seed=1, response_format={"type": "text"}))

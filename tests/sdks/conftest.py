@@ -14,10 +14,11 @@ from tests.sdks.talks import Ask, Colour, Site, Talk
 Open: TypeAlias = Callable[..., Talk]
 
 
-CHOICES: dict[str, Callable[[Ask], bool]] = {
-    "ask": lambda _: True,
-    "stream": lambda ask: ask.streams,
-    "chat": lambda ask: repr(ask) in {"anthropic-messages", "groq-chat", "openai-chat"},
+CHOICES: dict[str, Callable[[Ask, Colour], bool]] = {
+    "ask": lambda _, __: True,
+    "stream": lambda ask, _: ask.streams,
+    "task": lambda ask, colour: ask.streams and colour == "async",
+    "chat": lambda ask, _: repr(ask) in {"anthropic-messages", "groq-chat", "openai-chat"},
 }
 """Which ways to ask an argument of a test stands for; those of `chat` take headers by one name."""
 
@@ -32,8 +33,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 id=f"{ask}-{colour}",
                 marks=[pytest.mark.filterwarnings(warning) for warning in ask.package.warns],
             )
-            for ask in filter(CHOICES[name], ASKS)
+            for ask in ASKS
             for colour in ask.colours
+            if CHOICES[name](ask, colour)
         ]
         metafunc.parametrize((name, "colour"), pairs)
 

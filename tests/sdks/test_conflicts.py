@@ -43,7 +43,7 @@ async def test_key_of_another_request(
         len(attempts),
         len(llm.requests),
     )
-    assert "reused" in code_of(caught.value)
+    assert "reused" == code_of(caught.value)
 
 
 async def test_rejected_duplicate(
@@ -64,4 +64,4 @@ async def test_rejected_duplicate(
         len(attempts),
         len(llm.requests),
     )
-    assert "in_progress" in code_of(caught.value)
+    assert "outstanding" == code_of(caught.value)

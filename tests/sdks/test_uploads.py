@@ -1,24 +1,74 @@
-"""Files and batches, which exist twice if they are sent twice."""
+"""Files and batches: what would exist twice if an impatient client sent it twice."""
 
 from typing import Any
 
 import pytest
 
-from examples.local_llm import LocalLLM, Slow
+from examples.local_llm import MODEL_NAME, LocalLLM, Slow
 from tests.sdks.conftest import Open
 from tests.sdks.packages import ASKS
-from tests.sdks.talks import Ask, Colour
+from tests.sdks.talks import MESSAGES, MOST, PROMPT, Ask, Colour
 
-LINE = b'{"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {}}\n'
+LINE = (
+    '{"custom_id": "1", "method": "POST", "url": "/v1/embeddings", '
+    f'"body": {{"model": "{MODEL_NAME}", "input": "{PROMPT}"}}}}'
+)
+SLOW = Slow(first=0.6)
+IMPATIENT = {"timeout": 0.2, "retries": 3}
+
+OPENAI = [ask.package for ask in ASKS if repr(ask) == "openai-chat"]
+ANTHROPIC = [ask.package for ask in ASKS if repr(ask) == "anthropic-messages"]
+ASKED: Any = {"model": MODEL_NAME, "messages": MESSAGES, "max_tokens": MOST}
 
 
-def openai_file(client: Any) -> Any:
-    """Upload a file, whose multipart boundary is another in each attempt."""
-    return client.files.create(file=("lines.jsonl", LINE), purpose="batch")
+def upload(client: Any) -> Any:
+    """Upload a file; the boundary between its parts is another in each attempt."""
+    return client.files.create(file=("lines.jsonl", LINE.encode()), purpose="batch")
 
 
-def openai_batch(client: Any) -> Any:
-    """Create a batch of a file that was uploaded."""
-    return client.batches.create(
-        input_file_id="file-1", endpoint="/v1/chat/completions", completion_window="24h"
-    )
+async def created(ask: Ask, colour: Colour, llm: LocalLLM, open_talk: Open) -> int:
+    """Return how many requests it takes to create something whose answer comes late."""
+    before = len(llm.requests)
+    llm.script(SLOW)
+    talk = open_talk(ask, colour, **IMPATIENT)
+    first, second = await talk.whole(), await talk.whole()
+    assert first == second
+    return len(llm.requests) - before
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("package", OPENAI, ids=["openai"] * len(OPENAI))
+class TestOpenAI:
+    """What OpenAI's clients create."""
+
+    async def test_file(
+        self, package: Any, colour: Colour, llm: LocalLLM, open_talk: Open
+    ) -> None:
+        """A client that gives up waiting for its upload, and repeats it, makes one file."""
+        assert 1 == await created(Ask(package, "file", upload), colour, llm, open_talk)
+
+    async def test_batch(
+        self, package: Any, colour: Colour, llm: LocalLLM, open_talk: Open
+    ) -> None:
+        """A client that gives up waiting for its batch, and repeats it, makes one batch."""
+        file = await open_talk(Ask(package, "file", upload), colour).begin()
+
+        def submit(client: Any) -> Any:
+            return client.batches.create(
+                input_file_id=file.id, endpoint="/v1/embeddings", completion_window="24h"
+            )
+
+        assert 1 == await created(Ask(package, "batch", submit), colour, llm, open_talk)
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("package", ANTHROPIC, ids=["anthropic"] * len(ANTHROPIC))
+async def test_message_batch(
+    package: Any, colour: Colour, llm: LocalLLM, open_talk: Open
+) -> None:
+    """A client of Anthropic that gives up waiting for its batch, and repeats it, makes one."""
+
+    def submit(client: Any) -> Any:
+        return client.messages.batches.create(requests=[{"custom_id": "1", "params": ASKED}])
+
+    assert 1 == await created(Ask(package, "batch", submit), colour, llm, open_talk)

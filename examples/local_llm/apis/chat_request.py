@@ -83,8 +83,10 @@ def parse_chat(body: object) -> ChatRequest:
     fields.allow(_FIELDS | ACCEPTED)
     check_model(fields)
     seed = read_seed(fields, "random_seed" if "random_seed" in fields else "seed")
+    prompt = _prompt(fields)
+    forms = _forms(fields, prompt)
     return ChatRequest(
-        task=Task(_prompt(fields), decoding=_decoding(fields), seed=seed, forms=_forms(fields)),
+        task=Task(prompt, decoding=_decoding(fields), seed=seed, forms=forms),
         choices=fields.integer("n", 1, low=1, high=_MOST_CHOICES),
         logprobs=fields.boolean("logprobs"),
         stream=fields.boolean("stream"),
@@ -106,12 +108,13 @@ def _message_text(message: Fields) -> str:
     return "\n".join(said)
 
 
-def _forms(fields: Fields) -> tuple[Form, ...]:
+def _forms(fields: Fields, prompt: str) -> tuple[Form, ...]:
     tools = read_tools(fields, nested="function")
     choice = read_choice(fields, tools, nested="function")
     last = fields.objects("messages")[-1]
     asked = _message_text(last) if last.get("role") == "user" else ""
-    wanted = read_format(fields.members("response_format"), nested="json_schema")
+    response_format = fields.members("response_format")
+    wanted = read_format(response_format, nested="json_schema", prompt=prompt)
     return called(tools, choice=choice, asked=asked) or wanted or _guided(fields)
 
 

@@ -1,7 +1,10 @@
 """Forms: what OpenAI's dialects say about tools and about the format of an answer."""
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 
+from ..errors import ApiError
 from ..fields import Fields
 from ..schema import check_schema
 from ..tools import Form
@@ -44,18 +47,32 @@ def read_choice(fields: Fields, tools: Sequence[Form], *, nested: str | None) ->
     return function.one_of("name", {str(tool.tool) for tool in tools})
 
 
-def read_format(wanted: Fields, *, nested: str | None) -> tuple[Form, ...]:
+def read_format(wanted: Fields, *, nested: str | None, prompt: str) -> tuple[Form, ...]:
     """Return what an answer that calls no tool has to look like.
 
     Args:
         wanted: the member that says it.
         nested: the member of that one that holds the schema and its name, if there is one.
+        prompt: where a request for just any object may show what it is to look like.
     """
     match wanted.one_of("type", _FORMATS, "text"):
         case "text":
             return ()
         case "json_object":
-            return (OBJECT,)
+            return (_shown(prompt),)
         case _:
             named = wanted.members(nested) if nested else wanted
             return (Form(check_schema(named.get("schema"), param=named.path("schema"))),)
+
+
+def _shown(prompt: str) -> Form:
+    decoder, at = json.JSONDecoder(), prompt.find("{")
+    while at >= 0:
+        # What is no JSON, or no schema that is understood, is just a part of the prompt.
+        with suppress(ValueError, RecursionError, ApiError):
+            schema, end = decoder.raw_decode(prompt, at)
+            at = end - 1
+            if "properties" in schema:
+                return Form(check_schema(schema, param="messages"))
+        at = prompt.find("{", at + 1)
+    return OBJECT

@@ -89,12 +89,9 @@ def parse_response(body: object, *, earlier: Callable[[str], str]) -> ResponseRe
     fields = Fields(body)
     fields.allow(_FIELDS | _LABELS)
     check_model(fields)
-    task = Task(
-        _prompt(fields, earlier),
-        decoding=_decoding(fields),
-        seed=read_seed(fields),
-        forms=_forms(fields),
-    )
+    prompt = _prompt(fields, earlier)
+    forms = _forms(fields, prompt)
+    task = Task(prompt, decoding=_decoding(fields), seed=read_seed(fields), forms=forms)
     return ResponseRequest(
         task,
         stream=fields.boolean("stream"),
@@ -132,14 +129,14 @@ def _item_text(item: Fields) -> str:
             return ""
 
 
-def _forms(fields: Fields) -> tuple[Form, ...]:
+def _forms(fields: Fields, prompt: str) -> tuple[Form, ...]:
     tools = read_tools(fields, nested=None)
     last = _items(fields)[-1]
     asked = _item_text(last) if last.get("role") == "user" else ""
     text = fields.members("text")
     text.allow(frozenset({"format", "verbosity"}))
     choice = read_choice(fields, tools, nested=None)
-    wanted = read_format(text.members("format"), nested=None)
+    wanted = read_format(text.members("format"), nested=None, prompt=prompt)
     return called(tools, choice=choice, asked=asked) or wanted
 
 
@@ -164,6 +161,7 @@ def _echoed(fields: Fields) -> Json:
         "max_output_tokens": None,
         "metadata": {},
         "parallel_tool_calls": True,
+        "prompt_cache_diagnostics": None,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None},
         "service_tier": "default",

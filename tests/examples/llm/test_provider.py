@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from examples.llm.provider import MODEL, Provider, check, claim, recipe
 from examples.local_llm import LocalLLM
 
-HELLO = [{"role": "user", "content": "Hello"}]
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 
 
 @recipe

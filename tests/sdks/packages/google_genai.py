@@ -32,7 +32,9 @@ class _Client:
             http_options=HttpOptions(
                 base_url=site.url,
                 timeout=int(site.timeout * 1000),
-                retry_options=HttpRetryOptions(attempts=1 + site.retries, initial_delay=0.01),
+                retry_options=HttpRetryOptions(
+                    attempts=1 + site.retries, initial_delay=0.01, jitter=0.0
+                ),
                 **{at: http},
             ),
         )

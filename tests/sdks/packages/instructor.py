@@ -20,6 +20,8 @@ ASKS = [
     Ask(
         INSTRUCTOR,
         "create",
-        lambda client: client.create(response_model=File, model=MODEL_NAME, messages=MESSAGES),
+        lambda client: client.create(
+            response_model=File, model=MODEL_NAME, messages=MESSAGES, max_retries=0
+        ),
     ),
 ]

@@ -20,24 +20,29 @@ class _Client:
 
     def __init__(self, site: Site) -> None:
         self.client = connect(site)
-        self.complete: Any = litellm.completion if site.blocking else litellm.acompletion
-        self.embedding: Any = litellm.embedding if site.blocking else litellm.aembedding
+        self._complete: Any = litellm.completion if site.blocking else litellm.acompletion
+        self._embed: Any = litellm.embedding if site.blocking else litellm.aembedding
+        self._options: Any = {
+            "client": self.client,
+            "max_retries": site.retries,
+            "timeout": site.timeout,
+        }
         self.close = self.client.close
 
     def chat(self, **more: Any) -> Any:
         """Ask."""
-        return self.complete(
-            f"openai/{MODEL_NAME}",
-            MESSAGES,
-            max_tokens=MOST,
-            client=self.client,
-            max_retries=self.client.max_retries,
-            **more,
+        return self._complete(
+            f"openai/{MODEL_NAME}", MESSAGES, max_tokens=MOST, **self._options, **more
         )
 
     def embed(self) -> Any:
         """Embed."""
-        return self.embedding(f"openai/{MODEL_NAME}", [PROMPT], client=self.client)
+        return self._embed(f"openai/{MODEL_NAME}", [PROMPT], **self._options)
+
+
+def _plain(event: Any) -> Any:
+    """Return an event without the time at which it was read."""
+    return event.model_dump(exclude={"created"})
 
 
 LITELLM = Package(
@@ -50,7 +55,7 @@ LITELLM = Package(
     ),
 )
 ASKS = [
-    Ask(LITELLM, "chat", lambda client: client.chat()),
-    Ask(LITELLM, "chat-stream", lambda client: client.chat(stream=True), streams=True),
-    Ask(LITELLM, "embed", lambda client: client.embed()),
+    Ask(LITELLM, "chat", lambda it: it.chat()),
+    Ask(LITELLM, "chat-stream", lambda it: it.chat(stream=True), streams=True, plain=_plain),
+    Ask(LITELLM, "embed", lambda it: it.embed()),
 ]
