@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
-BENCHMARKS = ("keys", "memory", "sqlite", "redis", "streams", "storm", "http", "map", "transport", "import")
+BENCHMARKS = (
+    "keys",
+    "memory",
+    "sqlite",
+    "redis",
+    "streams",
+    "storm",
+    "http",
+    "map",
+    "transport",
+    "import",
+)
 
 
 def duration(seconds: float) -> str:

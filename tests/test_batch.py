@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from examples.toy_store import ToyStore
 from idemkit import Idempotency, KeyReusedError, Outcome
 from idemkit.batch import Progress, window
 from idemkit.core.telemetry import discovery
@@ -134,6 +135,15 @@ def test_page_that_cannot_be_looked_up_is_asked_for_one_by_one(door: Door) -> No
     door.store.suffer("look_up", raising(StoreUnavailableError("gone")))
     assert [0, 2, 4, 6] == drained(door, double.map(range(4)))
     assert [0, 1, 2, 3] == sorted(runs.items)
+
+
+def test_store_that_cannot_look_up(door: Door) -> None:
+    """With a store that answers one question at a time, each item asks for itself."""
+    runs = Runs()
+    double = Idempotency(ToyStore()).idempotent(name="shop.pay")(door.tinted(runs.double))
+    for _ in range(2):
+        assert [0, 2, 4] == drained(door, double.map(range(3)))
+    assert [0, 1, 2] == sorted(runs.items)
 
 
 def test_outcomes_are_kept_near(door: Door) -> None:

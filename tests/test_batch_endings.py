@@ -4,7 +4,6 @@ import asyncio
 import gc
 import signal
 import threading
-from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any
 
@@ -120,9 +119,12 @@ def test_own_body_may_close(idem: Idempotency) -> None:
 def test_interrupt_loses_nothing(idem: Idempotency) -> None:
     """Ctrl-C lets what runs come to its end, and what that came to is recorded."""
     mappings: list[Any] = []
+    begun: list[int] = []
 
     def interrupt(item: int) -> int:
+        begun.append(item)
         if item == 0:
+            wait_until(lambda: len(begun) == 2)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         wait_until(lambda: crew_of(mappings[0])._closed)
         return item
@@ -131,8 +133,8 @@ def test_interrupt_loses_nothing(idem: Idempotency) -> None:
     mappings.append(interrupted.map(range(9), concurrency=2))
     with pytest.raises(KeyboardInterrupt):
         next(mappings[0])
-    assert interrupted.peek(0) is not None
-    assert ([], [None] * 7) == (threads(), [interrupted.peek(item) for item in range(2, 9)])
+    assert [True] * 2 + [False] * 7 == [interrupted.peek(item) is not None for item in range(9)]
+    assert [] == threads()
 
 
 def test_reader_that_ends_lets_nothing_begin(idem: Idempotency) -> None:
@@ -290,11 +292,6 @@ async def test_cancelled_reader_cancels_tasks(idem: Idempotency) -> None:
     assert await stay.forget(1) is True
 
 
-def run_apart(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run an event loop; where that ends with generators left, the frame is traced no more."""
-    asyncio.run(coroutine)
-
-
 def test_loop_that_ends_leaves_nothing(idem: Idempotency) -> None:
     """An event loop that ends before its `.map` cancels what runs, and does not hang."""
     staying, held = Staying(), list[Any]()
@@ -302,7 +299,10 @@ def test_loop_that_ends_leaves_nothing(idem: Idempotency) -> None:
     async def leave() -> None:
         held.append((await staying_tasks(idem, staying))[1])
 
-    run_apart(leave())
+    # In a thread: CPython 3.11 forgets to trace a frame in which a loop has closed generators.
+    apart = threading.Thread(target=lambda: asyncio.run(leave()))
+    apart.start()
+    apart.join(20)
     assert ([0, 1, 2, 3], [0]) == (staying.begun, staying.ended)
 
 

@@ -73,6 +73,18 @@ def test_killed_batch_goes_on(url: str, colour: str, tmp_path: Path) -> None:
     assert runs.total() - len(ITEMS) <= 2 * 8
 
 
+@pytest.mark.slow
+def test_two_batches_at_once_share_the_work(url: str, tmp_path: Path) -> None:
+    """Two processes over the same items run each item once, and both get all values."""
+    log = tmp_path / "runs"
+    with child(url, str(log), "sync") as one, child(url, str(log), "async") as other:
+        outputs = [process.communicate(timeout=DEADLINE)[0] for process in (one, other)]
+    assert Counter(ITEMS) == read(log)
+    assert [[2 * item for item in ITEMS]] * 2 == [
+        list(map(int, output.split())) for output in outputs
+    ]
+
+
 def test_one_round_trip_for_a_page(server: Server) -> None:
     """On Redis, what is done is read with one command for each page."""
     server.do("FLUSHALL")

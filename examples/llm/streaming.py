@@ -5,10 +5,11 @@ Run it from the project's root: `python -m examples.llm.streaming`.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 
 import httpx2
+from anthropic import Anthropic
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
@@ -83,22 +84,29 @@ async def prove_async_generator(provider: Provider) -> None:
         claim("both have heard", len(begun), len(joined))
 
 
-def prove_transport(provider: Provider, idempotency: Idempotency) -> None:
-    """Show the same of the SDK's own streams, with nothing but a transport below them."""
-    with wrap(provider.client(), idempotency=idempotency, derive="request") as client:
+def chat_events(client: OpenAI) -> Iterator[str]:
+    """Yield the events of a chat completion, as the SDK has read them."""
+    for chunk in client.chat.completions.create(
+        model=MODEL, messages=QUESTION, max_tokens=TOKENS, stream=True
+    ):
+        yield chunk.to_json()
 
-        def chunks() -> Iterator[str]:
-            yield from (
-                chunk.to_json()
-                for chunk in client.chat.completions.create(
-                    model=MODEL, messages=QUESTION, max_tokens=TOKENS, stream=True
-                )
-            )
 
-        with provider.sends("an SDK's stream, left after four events and read twice", 1):
-            left, whole, again = list(islice(chunks(), 4)), list(chunks()), list(chunks())
-        check("it begins as it did", that=left == whole[:4])
-        check("and is the same to the last event", that=whole == again)
+def message_events(client: Anthropic) -> Iterator[str]:
+    """Yield the events of one of Anthropic's messages, likewise."""
+    with client.messages.stream(
+        model=MODEL, messages=[{"role": "user", "content": "Why?"}], max_tokens=TOKENS
+    ) as events:
+        for event in events:
+            yield event.to_json()
+
+
+def prove_transport(provider: Provider, name: str, read: Callable[[], Iterator[str]]) -> None:
+    """Show the same of an SDK's own streams, with nothing but a transport below them."""
+    with provider.sends(f"{name}, left after four events and read twice", 1):
+        left, whole, again = list(islice(read(), 4)), list(read()), list(read())
+    check("it begins as it did", that=left == whole[:4])
+    check("and is the same to the last event", that=whole == again)
 
 
 def prove_raw(provider: Provider, idempotency: Idempotency) -> None:
@@ -120,7 +128,11 @@ def main(provider: Provider) -> None:
     with configure("memory://") as idempotency:
         prove_generator(provider)
         asyncio.run(prove_async_generator(provider))
-        prove_transport(provider, idempotency)
+        settings = {"idempotency": idempotency, "derive": "request"}
+        with wrap(provider.client(), **settings) as client:
+            prove_transport(provider, "OpenAI's stream", lambda: chat_events(client))
+        with wrap(provider.anthropic(), **settings) as other:
+            prove_transport(provider, "Anthropic's stream", lambda: message_events(other))
         prove_raw(provider, idempotency)
 
 

@@ -107,8 +107,8 @@ class Store(Protocol):
 
         It changes nothing, and asks for all in one round trip where there is a network. None says
         nothing: whoever asked goes on to claim, and hears there what is wrong with a record, too.
-        The answers may end early, but not before the first, once the outcomes fill
-        `LOOK_UP_BYTES`: they are held in memory.
+        The answers may end early, but not before the first, once the outcomes fill some
+        megabytes: they are held in memory, and what is left is asked for later.
 
         By default nothing is found, and every call asks for itself.
         """

@@ -1,10 +1,9 @@
 """What is left of a client that was closed: nothing."""
 
 import asyncio
-import os
-import socket
-import stat
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -15,14 +14,11 @@ from tests.sdks.talks import Ask, Colour, Site, Talk, Way
 
 def sockets() -> set[str]:
     """Return the sockets that this process has open, by their names."""
-    found = set()
-    for number in map(int, os.listdir("/proc/self/fd")):
-        try:
-            if stat.S_ISSOCK(os.fstat(number).st_mode):
-                found.add(os.readlink(f"/proc/self/fd/{number}"))
-        except OSError:  # that of the list itself
-            continue
-    return found
+    names = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # what the list itself was read through
+            names.add(str(link.readlink()))
+    return {name for name in names if name.startswith("socket:")}
 
 
 @pytest.mark.parametrize("way", ["injected", "wrapped"])

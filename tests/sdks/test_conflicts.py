@@ -1,6 +1,7 @@
 """What clients make of our refusals: their own exceptions, after one attempt."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -29,6 +30,14 @@ def code_of(error: Any) -> str:
     return code
 
 
+def wait_for_request(llm: LocalLLM) -> None:
+    """Wait until the model was asked."""
+    deadline = time.monotonic() + 10
+    while not llm.requests:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 async def test_key_of_another_request(
     chat: Ask, colour: Colour, llm: LocalLLM, open_talk: Open
 ) -> None:
@@ -54,8 +63,7 @@ async def test_rejected_duplicate(
     talk = open_talk(chat, colour, on_duplicate="reject", retries=3)
     attempts = attempts_of(talk)
     first = asyncio.ensure_future(talk.whole())
-    while not llm.requests:
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_for_request, llm)
     with pytest.raises(Exception, match="outstanding") as caught:
         await talk.whole()
     await first

@@ -1,4 +1,4 @@
-"""Every client that streams, when who reads leaves in the middle: the answer is made all the same."""
+"""Every client that streams, left in the middle: the answer is made all the same."""
 
 import asyncio
 from contextlib import suppress
@@ -31,9 +31,7 @@ async def test_abandoned_stream(
     assert "answered" == llm.requests[0].ended
 
 
-async def test_cancelled_reader(
-    task: Ask, colour: Colour, llm: LocalLLM, open_talk: Open
-) -> None:
+async def test_cancelled_reader(task: Ask, colour: Colour, llm: LocalLLM, open_talk: Open) -> None:
     """A reader that is cancelled leaves no truncated record behind."""
     llm.script(Slow(whole=SECONDS))
     talk = open_talk(task, colour)

@@ -11,9 +11,7 @@ TIMEOUT = 0.5
 
 
 @pytest.mark.slow
-async def test_impatient_client(
-    chat: Ask, colour: Colour, llm: LocalLLM, open_talk: Open
-) -> None:
+async def test_impatient_client(chat: Ask, colour: Colour, llm: LocalLLM, open_talk: Open) -> None:
     """A client that gives up four times sooner than the model answers gets that one answer."""
     llm.script(Slow(first=FIRST_BYTE))
     talk = open_talk(chat, colour, timeout=TIMEOUT, retries=4)

@@ -41,9 +41,7 @@ async def created(ask: Ask, colour: Colour, llm: LocalLLM, open_talk: Open) -> i
 class TestOpenAI:
     """What OpenAI's clients create."""
 
-    async def test_file(
-        self, package: Any, colour: Colour, llm: LocalLLM, open_talk: Open
-    ) -> None:
+    async def test_file(self, package: Any, colour: Colour, llm: LocalLLM, open_talk: Open) -> None:
         """A client that gives up waiting for its upload, and repeats it, makes one file."""
         assert 1 == await created(Ask(package, "file", upload), colour, llm, open_talk)
 
@@ -63,9 +61,7 @@ class TestOpenAI:
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
 @pytest.mark.parametrize("package", ANTHROPIC, ids=["anthropic"] * len(ANTHROPIC))
-async def test_message_batch(
-    package: Any, colour: Colour, llm: LocalLLM, open_talk: Open
-) -> None:
+async def test_message_batch(package: Any, colour: Colour, llm: LocalLLM, open_talk: Open) -> None:
     """A client of Anthropic that gives up waiting for its batch, and repeats it, makes one."""
 
     def submit(client: Any) -> Any:

@@ -126,18 +126,20 @@ class Batches:
         return document(self._shown(batch))
 
     def _shown(self, batch: _Batch) -> Json:
-        if batch.job and not batch.job.ended.is_set():
-            self._count(batch, batch.job.results, len(batch.job.items))
-        return batch.card
+        if batch.job is None or batch.job.ended.is_set():
+            return batch.card
+        self._count(batch, batch.job.results, len(batch.job.items))
+        # Said here and not kept, so that it cannot overwrite an end that comes meanwhile.
+        return batch.card | ({"status": "cancelling"} if batch.job.canceled.is_set() else {})
 
     def _cancel(self, call: Call) -> Reply:
         batch = self._find(call)
         if batch.job is None or batch.job.ended.is_set():
             message = f"Cannot cancel a batch with status '{batch.card['status']}'."
             raise ApiError(message, status=409, code="batch_ended")
-        batch.card |= {"status": "cancelling", "cancelling_at": _now()}
+        batch.card |= {"cancelling_at": _now()}
         batch.job.cancel()
-        return document(batch.card)
+        return document(self._shown(batch))
 
     def _find(self, call: Call) -> _Batch:
         name = call.names["id"]

@@ -98,15 +98,13 @@ class MessageBatches:
         }
 
     def _list(self, call: Call) -> Reply:
-        cards = [batch.card for batch in reversed([*self._batches.values()])]
+        cards = [_shown(batch) for batch in reversed([*self._batches.values()])]
         return document(page(cards, call.query, after="after_id"))
 
     def _retrieve(self, call: Call) -> Reply:
         batch, job = self._find(call)
         job.poll()
-        if not job.ended.is_set():
-            batch.card |= {"request_counts": _counts(job.results, len(job.items), ended=False)}
-        return document(batch.card)
+        return document(_shown(batch))
 
     def _results(self, call: Call) -> Reply:
         _, job = self._find(call)
@@ -121,9 +119,9 @@ class MessageBatches:
         batch, job = self._find(call)
         if not job.ended.is_set():
             now = datetime.now(UTC).isoformat()
-            batch.card |= {"processing_status": "canceling", "cancel_initiated_at": now}
+            batch.card |= {"cancel_initiated_at": now}
             job.cancel()
-        return document(batch.card)
+        return document(_shown(batch))
 
     def _delete(self, call: Call) -> Reply:
         batch, job = self._find(call)
@@ -137,6 +135,15 @@ class MessageBatches:
         if batch is None or batch.job is None:
             raise ApiError(f"There is no batch '{call.names['id']}'.", status=404)
         return batch, batch.job
+
+
+def _shown(batch: _Batch) -> Json:
+    job = batch.job
+    if job is None or job.ended.is_set():
+        return batch.card
+    now: Json = {"request_counts": _counts(job.results, len(job.items), ended=False)}
+    # Said here and not kept, so that it cannot overwrite an end that comes meanwhile.
+    return batch.card | now | ({"processing_status": "canceling"} if job.canceled.is_set() else {})
 
 
 _CANCELED = {"type": "canceled"}

@@ -237,4 +237,6 @@ def _comes_whole(head: Head) -> bool:
     kind = head.headers.get("content-type", "").lower()
     if kind.startswith(_STREAMS):
         return False
-    return kind.startswith(_WHOLE) or (head.declared or 0) <= _MOST_AT_ONCE
+    if kind.startswith(_WHOLE):
+        return True
+    return head.declared is not None and head.declared <= _MOST_AT_ONCE

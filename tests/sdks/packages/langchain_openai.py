@@ -39,7 +39,5 @@ def _plain(message: Any) -> Any:
 LANGCHAIN = Package("langchain_openai", HTTP, _Client)
 ASKS = [
     Ask(LANGCHAIN, "invoke", lambda client: client.invoke(PROMPT), plain=_plain),
-    Ask(
-        LANGCHAIN, "stream", lambda client: client.stream(PROMPT), streams=True, plain=_plain
-    ),
+    Ask(LANGCHAIN, "stream", lambda client: client.stream(PROMPT), streams=True, plain=_plain),
 ]

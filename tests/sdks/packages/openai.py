@@ -66,9 +66,7 @@ ASKS = [
         lambda it: it.chat.completions.create(**_CHAT, stream=True),
         streams=True,
     ),
-    Ask(
-        OPENAI, "chat-stream-helper", lambda it: it.chat.completions.stream(**_CHAT), streams=True
-    ),
+    Ask(OPENAI, "chat-stream-helper", lambda it: it.chat.completions.stream(**_CHAT), streams=True),
     Ask(OPENAI, "embeddings", lambda it: it.embeddings.create(**_ASKED)),
     Ask(OPENAI, "responses", lambda it: it.responses.create(**_RESPONSE)),
     Ask(OPENAI, "responses-parse", lambda it: it.responses.parse(**_ASKED, text_format=File)),
