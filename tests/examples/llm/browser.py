@@ -45,19 +45,16 @@ class Browser:
         self._ask("Page.reload")
 
     def wait(self, expression: str) -> Any:
-        """Return what an expression comes to once that is true, whatever page is there then.
-
-        Raises:
-            TimeoutError: It never is.
-        """
+        """Return what an expression comes to once that is true, or None if it never is."""
         over = time.monotonic() + DEADLINE
-        while time.monotonic() < over:
-            found = self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
-            # On a page that is just being left there is an exception, or nothing at all.
-            if "exceptionDetails" not in found and (value := found.get("result", {}).get("value")):
-                return value
-            time.sleep(0.01)
-        raise TimeoutError(f"{expression} has not come true")
+        looks = iter(lambda: time.monotonic() < over, False)
+        return next(filter(None, (self._look(expression) for _ in looks)), None)
+
+    def _look(self, expression: str) -> Any:
+        time.sleep(0.01)
+        found = self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        # On a page that is just being left there is an exception, or nothing at all.
+        return None if "exceptionDetails" in found else found.get("result", {}).get("value")
 
     def _ask(self, method: str, **params: object) -> Any:
         self._count += 1
