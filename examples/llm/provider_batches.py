@@ -103,7 +103,7 @@ def die() -> None:
 
 def crash(base_url: str, store: str, name: str) -> None:
     """Submit a batch in a process that is killed before it is done."""
-    configure(store, lease=1)
+    configure(store, lease=2)
     with connected(Provider(base_url), name, die) as api:
         answer_all(api, QUESTIONS)
 
@@ -143,7 +143,7 @@ def main(provider: Provider) -> None:
         with tempfile.TemporaryDirectory() as folder:
             store = f"sqlite:///{Path(folder, 'records.db')}"
             with (
-                configure(store, lease=1),
+                configure(store, lease=2),
                 connected(provider, name, lambda: time.sleep(0.05)) as api,
             ):
                 prove_crash(provider, api, store, name)

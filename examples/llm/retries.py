@@ -90,7 +90,7 @@ def die(_: RetryCallState) -> None:
 def crash(base_url: str, store: str, name: str) -> None:
     """Call a function in a process that dies between its first two tries."""
     dying = persistently.copy(before_sleep=die)
-    with configure(store, lease=1), Provider(base_url).client(max_retries=0) as client:
+    with configure(store, lease=2), Provider(base_url).client(max_retries=0) as client:
         if name == "outside":
             dying(guarded.outcome, client, "three")
         else:
@@ -118,7 +118,7 @@ def main(provider: Provider) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = f"sqlite:///{Path(folder, 'records.db')}"
         # The SDK must not retry as well: three times three tries are nine.
-        with configure(store, lease=1), provider.client(max_retries=0) as client:
+        with configure(store, lease=2), provider.client(max_retries=0) as client:
             prove_counts(provider, client)
             prove_exhaustion(provider, client)
             prove_crashes(provider, client, store)

@@ -13,7 +13,7 @@ from idemkit.http.client import wrap
 
 from .provider import MODEL, Provider, check, claim, recipe
 
-SLOW, PATIENCE = 0.6, 0.2
+SLOW, PATIENCE = 1.2, 0.5
 """Seconds that the model takes, and that its caller gives it."""
 
 

@@ -1,10 +1,8 @@
 """What asks a model: packages, the ways in which they ask, and clients that tests talk through."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
@@ -63,6 +61,14 @@ class Package:
     warns: tuple[str, ...] = ()
 
 
+def plain(value: Any) -> Any:
+    """Return a parsed object as plain values, with the name of its type."""
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    dump = getattr(value, "model_dump", None)
+    return value if dump is None else (type(value).__name__, dump(warnings=False))
+
+
 @dataclass(frozen=True)
 class Ask:
     """One way to ask.
@@ -82,18 +88,10 @@ class Ask:
     call: Callable[..., Any]
     streams: bool = False
     colours: tuple[Colour, ...] = ("sync", "async")
-    plain: Callable[[Any], Any] = field(default=lambda value: plain(value))
+    plain: Callable[[Any], Any] = plain
 
     def __repr__(self) -> str:
         return f"{self.package.name}-{self.name}"
-
-
-def plain(value: Any) -> Any:
-    """Return a parsed object as plain values, with the name of its type."""
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    dump = getattr(value, "model_dump", None)
-    return value if dump is None else (type(value).__name__, dump(warnings=False))
 
 
 class Talk:

@@ -40,14 +40,12 @@ def stream(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("way", ["injected", "wrapped"])
 @pytest.mark.parametrize("colour", ["sync", "async"])
-@pytest.mark.parametrize(("way_to_ask", "script"), [(CHAT, answer), (STREAM, stream)], ids=repr)
-async def test_replay(
-    way_to_ask: Ask, script: Any, colour: Colour, way: Way, idem: Idempotency
-) -> None:
+@pytest.mark.parametrize(("kind", "script"), [(CHAT, answer), (STREAM, stream)], ids=repr)
+async def test_replay(kind: Ask, script: Any, colour: Colour, way: Way, idem: Idempotency) -> None:
     """What is asked for again is parsed into equal objects, and was sent once."""
     with upstream() as model:
         model.script = script
-        talk = Talk(way_to_ask, Site(model.url, colour == "sync"), idem, way, derive="request")
+        talk = Talk(kind, Site(model.url, colour == "sync"), idem, way, derive="request")
         first, second = await talk.whole(), await talk.whole()
         await talk.close()
     paths = [asked.path for asked in model.asked]

@@ -27,6 +27,9 @@ COSTS: dict[str, dict[tuple[str, str | None], int]] = {
     "timeouts_and_cancel": {(CHAT, None): 2, (CHAT, "slow"): 5},
 }
 
+# What waits for leases, or for a model that takes its time.
+SLOW = frozenset({"retries", "timeouts_and_cancel"})
+
 # What begins a batch: one for the crash, one for the lost answer, one for a question more.
 BATCHES = {
     ("POST /v1/batches", None): 2,
@@ -50,7 +53,10 @@ def program(name: str, *arguments: str) -> CompletedProcess[str]:
     return run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
 
 
-@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in COSTS],
+)
 def test_provider_agrees_with_recipe(
     name: str, llm: LocalLLM, capsys: pytest.CaptureFixture[str]
 ) -> None:
