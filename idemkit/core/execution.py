@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ReentrantCallError
-from ..protocol import Beat, Grant, Standing, beat_interval, validity
+from ..protocol import Beat, Entry, Grant, Standing, beat_interval, validity
 from .journal import Journal
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ..protocol import Entry, Recorded
+    from ..protocol import Recorded
     from ..stores.base import Caller, Store
     from .call import Call, OutcomeKind
     from .feeds import Feed
@@ -233,6 +233,23 @@ class Execution:
         self.journal.add(entries)
         await self._owner.note(self, entries, caller)
 
+    async def series(self, caller: Caller) -> bytes:
+        """Return what all attempts of one series share, up to an outcome, and no other attempt has.
+
+        Raises:
+            ClaimLostError: Another caller took over.
+            StoreUnavailableError: The store did not answer for as long as the lease lasted.
+        """
+        drawn = Entry(_SERIES, b"", "", os.urandom(16))
+        written = self.journal.first(drawn)
+        if written is drawn:
+            try:
+                await self._owner.note(self, (drawn,), caller)
+            except BaseException:
+                self.journal.withdraw(drawn)
+                raise
+        return written.body or b""
+
     @property
     def ours(self) -> bool:
         """Whether this process holds a claim: a forked child owns nothing."""
@@ -284,6 +301,9 @@ class Execution:
         """Give the claim back as in doubt, blocking."""
         self._owner.let_go(self)
 
+
+_SERIES: Final = "idemkit.series"
+"""The name of an entry; no step has one without a number or key."""
 
 _making_journal: Final = threading.Lock()
 _current: Final[ContextVar[Execution | None]] = ContextVar("idemkit.execution", default=None)

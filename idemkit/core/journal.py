@@ -75,6 +75,11 @@ class Journal:
         """Take note that it is not any more."""
         self._under_way.discard(name)
 
+    def first(self, entry: Entry) -> Entry:
+        """Return what is written under the name of `entry`, which is `entry` if nothing is."""
+        with self._lock:
+            return self._entries.setdefault(entry.name, entry)
+
     def add(self, entries: Iterable[Entry]) -> None:
         """Remember what is written."""
         with self._lock:

@@ -17,6 +17,7 @@ from .occurrences import Occurrences
 
 if TYPE_CHECKING:
     from ...core.engine import Engine
+    from ...core.execution import Execution
     from ...llm import Result
     from ...stores.base import Caller
     from .occurrences import Ticket
@@ -85,8 +86,8 @@ class Gate:
         if request.method in _NEVER:
             return False
         if _HEADER not in request.headers:
-            around = self.settings.derive is not None or current_execution() is not None
-            if not around or request.method not in _BY_ITSELF:
+            by_itself = self.settings.derive is not None or _around() is not None
+            if not by_itself or request.method not in _BY_ITSELF:
                 return False
         length = request.headers.get("content-length", "")
         return not (length.isdecimal() and int(length) > MOST)
@@ -102,14 +103,16 @@ class Gate:
             logger.exception("record failed, and so the answer is kept")
             return True
 
-    def errand(self, request: Request) -> Errand:
+    async def errand(self, request: Request) -> Errand:
         """Return what a request asks for, under its own key, or that of the call around it.
 
         Raises:
             MalformedKeyError: Its own key is malformed.
+            ClaimLostError: Another caller has taken over the call around it.
+            StoreUnavailableError: The store does not answer.
         """
         payload = _payload(request)
-        named, ticket = self._named(request, payload)
+        named, ticket = await self._named(request, payload)
         place = canonical((request.method, whose(request), *named))
         operation = profile(request).operation
         call = Call(
@@ -121,15 +124,25 @@ class Gate:
         )
         return Errand(Case(call, self._policy), ticket)
 
-    def _named(self, request: Request, payload: bytes) -> tuple[tuple[object, ...], Ticket | None]:
+    async def _named(
+        self, request: Request, payload: bytes
+    ) -> tuple[tuple[object, ...], Ticket | None]:
         keys = [value for name, value in request.headers if name == _HEADER]
         if keys:
             return ("key", parse_key(keys, None)), None
-        around = current_execution()
+        around = _around()
         if around is None:
             return ("request", payload), None
+        # A call that has been forgotten, or has expired, begins a new series and asks anew.
+        series = await around.series(self._caller)
         ticket = self._occurrences.take(around, payload)
-        return ("within", around.call.key, payload, ticket.number), ticket
+        return ("within", around.call.key, series, payload, ticket.number), ticket
+
+
+def _around() -> Execution | None:
+    """Return the guarded call that the request is a part of."""
+    execution = current_execution()
+    return None if execution is None or execution.replayed else execution
 
 
 def _payload(request: Request) -> bytes:

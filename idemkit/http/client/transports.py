@@ -6,9 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ...core.colour import ASYNC, SYNC, drive
+from ...errors import StoreUnavailableError
 from ...llm import Request
 from ...producers import part_with
-from ..problems import malformed
+from ..problems import malformed, of_error
 from ..syntax import MalformedKeyError
 from .connections import Connections
 from .dialects import dialect_of
@@ -86,9 +87,11 @@ class _Transport:
     async def _answer(self, request: Any) -> Any:
         """Return the response to a request that is guarded, and whose body is there."""
         try:
-            errand = self._gate.errand(Request.of(request))
+            errand = await self._gate.errand(Request.of(request))
         except MalformedKeyError as error:
             return refusal(dialect_of(request), malformed(str(error)))
+        except StoreUnavailableError as error:
+            return refusal(dialect_of(request), of_error(error))
 
         def fetch(execution: Execution) -> Fetch:
             return self._fetch(execution, request)

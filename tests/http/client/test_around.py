@@ -1,0 +1,124 @@
+"""Requests inside guarded calls: whose answers live as long as the call does."""
+
+import asyncio
+
+import pytest
+
+from idemkit import Idempotency
+from idemkit.stores import MemoryStore
+from idemkit.testing import FakeClock, FaultyStore
+from idemkit.testing.faults import request_lost
+from tests.http.client.callers import ALL, Caller
+from tests.http.client.upstream import Exchange, Upstream, says
+
+DAY = 86_400
+
+
+def numbered(exchange: Exchange) -> None:
+    """Answer with the number of the request."""
+    exchange.whole(says(f"answer {exchange.number}"))
+
+
+class Place:
+    """A guarded function that asks once, on a store with a clock.
+
+    Args:
+        kind: What it asks through.
+        model: Whom.
+        settings: Of the function.
+    """
+
+    def __init__(self, kind: Caller, model: Upstream, **settings: float) -> None:
+        model.script = numbered
+        self.clock = FakeClock()
+        self.store = FaultyStore(MemoryStore(clock=self.clock.milliseconds))
+        self.idempotency = Idempotency(self.store, ttl=DAY)
+        self.client = kind.open(model.url, self.idempotency)
+        self.failures: list[Exception] = []
+
+        @self.idempotency.idempotent(name="ask", **settings)
+        async def ask() -> bytes:
+            content: bytes = (await self.client.post()).content
+            if self.failures:
+                raise self.failures.pop()
+            return content
+
+        self.ask = ask
+
+
+async def test_attempts_share_what_was_paid_for(kind: Caller, model: Upstream) -> None:
+    """An attempt after a failed one gets its answers."""
+    place = Place(kind, model)
+    place.failures.append(RuntimeError("after the answer"))
+    with pytest.raises(RuntimeError, match="after the answer"):
+        await place.ask()
+    assert says("answer 1") == await place.ask()
+    await place.client.close()
+
+
+async def test_call_that_has_expired(kind: Caller, model: Upstream) -> None:
+    """When its own outcome is over, it asks anew, however long answers are kept."""
+    place = Place(kind, model, ttl=60)
+    await place.ask()
+    place.clock.advance(61)
+    assert says("answer 2") == await place.ask()
+    await place.client.close()
+
+
+async def test_call_that_was_forgotten(kind: Caller, model: Upstream) -> None:
+    """Forgotten, it asks anew."""
+    place = Place(kind, model)
+    await place.ask()
+    await place.ask.forget()
+    assert says("answer 2") == await place.ask()
+    await place.client.close()
+
+
+async def test_crowd_of_one_call(kind: Caller, model: Upstream, idem: Idempotency) -> None:
+    """Requests at once are of one series, also in the next attempt."""
+    model.script = numbered
+    client = kind.open(model.url, idem)
+    attempts = 0
+
+    @idem.idempotent
+    async def gather() -> list[bytes]:
+        nonlocal attempts
+        attempts += 1
+        answers = await asyncio.gather(*(client.post(json={"seed": seed}) for seed in range(5)))
+        if attempts == 1:
+            raise RuntimeError("after all answers")
+        return [answer.content for answer in answers]
+
+    with pytest.raises(RuntimeError, match="after all answers"):
+        await gather()
+    await gather()
+    await client.close()
+    assert 5 == len(model.asked)
+
+
+@pytest.mark.slow
+async def test_store_that_is_down(model: Upstream) -> None:
+    """A call that cannot say which series it is asks nobody, however often it tries."""
+    place = Place(ALL[0], model)
+    place.store.suffer("step", then=request_lost)
+
+    @place.idempotency.idempotent(lease=1)
+    async def twice() -> list[str]:
+        answers = [await place.client.post() for _ in range(2)]
+        return [answer.json()["error"]["code"] for answer in answers]
+
+    codes = await twice()
+    await place.client.close()
+    assert (["unavailable"] * 2, 0) == (codes, len(model.asked))
+
+
+async def test_request_inside_a_replay(kind: Caller, model: Upstream, idem: Idempotency) -> None:
+    """In a block whose outcome is there already a request is nobody's part."""
+    model.script = numbered
+    client = kind.open(model.url, idem)
+    contents = []
+    for _ in range(2):
+        async with idem.operation("block", key=1):
+            contents.append((await client.post()).content)
+    await client.close()
+    assert [says("answer 1"), says("answer 2")] == contents
