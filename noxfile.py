@@ -65,6 +65,16 @@ def tests(session: nox.Session, deps: str) -> None:
 
 
 @nox.session
+@nox.parametrize("packages", ["sdks", "sdks-openai-2"], ids=["openai-3", "openai-2"])
+def sdks(session: nox.Session, packages: str) -> None:
+    """Run real SDKs of language models over the transports."""
+    install(session, packages)
+    # One of them would fetch a list of prices from the network.
+    offline = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    session.run(*PYTEST, "tests/sdks", *session.posargs, env=offline)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Demand that the tests take every branch of the package and of themselves."""
     install(session, "test")

@@ -116,7 +116,8 @@ class Producer(ABC):
         self.over = True
         under_way.pop(self.feed, None)
         self._part()
-        for ring in self._bells:
+        bells, self._bells = self._bells, []  # some lead back here
+        for ring in bells:
             ring()
 
     def _part(self) -> None:

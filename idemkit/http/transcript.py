@@ -74,6 +74,16 @@ class Transcript:
         self._kept = False
         self._recorder.give_up(Kind.INCOMPLETE)
 
+    async def fall(self, chunk: bytes) -> None:
+        """Take down the part in which an answer fails, for those who read it already.
+
+        They may ask again at once, and must not come back to this one; so first the key is freed.
+        """
+        self.disown()
+        won = await self._settle(await self._result())
+        self._recorder.put(chunk)
+        self._end(won=won)
+
     async def take(self, chunk: bytes, *, last: bool) -> None:
         """Take down a part of the body; return when the producer may go on.
 

@@ -83,7 +83,7 @@ class Dialect(NamedTuple):
 
     def broken(self, why: str, request: Any) -> Exception:
         """Return what a caller hears whose answer will not come, but might if asked for again."""
-        error: Exception = self.library.RemoteProtocolError(why, request=request)
+        error: Exception = self.library.ReadError(why, request=request)
         return error
 
     def upstream(self, request: Any, timeout: dict[str, float | None]) -> Any:

@@ -101,7 +101,7 @@ class Fetch(Producer):
             head = dialect_of(self._request).head(response)
             self._watch.start(head.status, head.headers)
             self.transcript.start(head)
-            if _comes_whole(head):
+            if _comes_whole(head) or not succeeded(head.status):
                 await self._take_whole(response)
             else:
                 await self._take_parts(response)
@@ -116,25 +116,24 @@ class Fetch(Producer):
 
     async def _take_parts(self, response: Any) -> None:
         parts = self._parts(response)
-        failure: list[bytes] = []  # whoever hears of it asks again, and must not come back to it
         async for part in parts:
             if self.asked is not None:
                 raise self.asked
             self._watch.take(part)
             if self._watch.failed:
-                failure.append(part)
-                continue
-            if not self._watch.complete:
-                await self.transcript.take(part, last=False)
-                continue
-            self._judge()
-            await self.transcript.take(part, last=True)
-            await self._drain(parts)
-            return
+                await self.transcript.fall(part)
+            else:
+                last = self._watch.complete
+                if last:
+                    self._judge()
+                await self.transcript.take(part, last=last)
+            if self.transcript.complete:
+                await self._drain(parts)
+                return
         self._judge()
         if self._is_cut_off():
             raise self._cut_off()
-        await self.transcript.take(b"".join(failure), last=True)
+        await self.transcript.take(b"", last=True)
 
     def _judge(self) -> None:
         """Keep nothing that is not whole, or that the user does not want to be kept."""
@@ -145,9 +144,8 @@ class Fetch(Producer):
 
     def _is_cut_off(self) -> bool:
         """Say whether a stream has ended that should have gone on, and does not say why."""
-        watch, head = self._watch, self.transcript.head
-        silent = not (watch.complete or watch.failed or watch.result.finish_reasons)
-        return silent and head is not None and succeeded(head.status)
+        watch = self._watch
+        return not (watch.complete or watch.failed or watch.result.finish_reasons)
 
     def _cut_off(self) -> Exception:
         dialect = dialect_of(self._request)

@@ -112,20 +112,20 @@ class Gate:
             StoreUnavailableError: The store does not answer.
         """
         payload = _payload(request)
-        named, ticket = await self._named(request, payload)
-        place = canonical((request.method, whose(request), *named))
+        place = canonical((request.method, whose(request)))
+        named, ticket = await self._named(request, place, payload)
         operation = profile(request).operation
         call = Call(
             operation,
             f"{operation}@1:",
-            digest(self._head, place).hex(),
+            digest(self._head, place, canonical(named)).hex(),
             payload,
             kwargs={"request": request},
         )
         return Errand(Case(call, self._policy), ticket)
 
     async def _named(
-        self, request: Request, payload: bytes
+        self, request: Request, place: bytes, payload: bytes
     ) -> tuple[tuple[object, ...], Ticket | None]:
         keys = [value for name, value in request.headers if name == _HEADER]
         if keys:
@@ -135,7 +135,7 @@ class Gate:
             return ("request", payload), None
         # A call that has been forgotten, or has expired, begins a new series and asks anew.
         series = await around.series(self._caller)
-        ticket = self._occurrences.take(around, payload)
+        ticket = self._occurrences.take(around, digest(place, payload))
         return ("within", around.call.key, series, payload, ticket.number), ticket
 
 
@@ -146,11 +146,14 @@ def _around() -> Execution | None:
 
 
 def _payload(request: Request) -> bytes:
-    said = identity(request)
+    headers, name = dict(request.headers), profile(request).name
+    said = None if name == "other" else identity(request)
     if said is not None:
-        return digest(canonical((profile(request).name, said)))
-    kind = dict(request.headers).get("content-type", "")
-    return fingerprint(request.method, "", "", kind, request.body)
+        return digest(canonical((name, said)))
+    # What is asked for in other words, and what in another form, nobody knows to be the same.
+    form = headers.get("accept", "")
+    kind = headers.get("content-type", "")
+    return digest(canonical(form), fingerprint(request.method, "", "", kind, request.body))
 
 
 def _check(idempotency: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ...core import telemetry
 from ...llm import Watch, saved
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .occurrences import Ticket
 
 __all__ = ["Savings"]
+
+_UNDER_WAY: Final = frozenset({"in_progress", "queued"})
 
 
 class Savings:
@@ -56,6 +58,8 @@ class Savings:
         if part is None or watch.complete:
             self._watch = None
             self._delivered(watch)
+        elif self._ticket is not None and not _UNDER_WAY.issuperset(watch.result.finish_reasons):
+            self._ticket.delivered()  # many readers leave when they have heard why it ends
 
     def _delivered(self, watch: Watch) -> None:
         if self._ticket is not None and not watch.failed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...core.colour import ASYNC, SYNC, drive
 from ...errors import StoreUnavailableError
 from ...llm import Request
-from ...producers import part_with
+from ...producers import part_with, under_way
 from ..problems import malformed, of_error
 from ..syntax import MalformedKeyError
 from .connections import Connections
@@ -107,6 +107,10 @@ class _Transport:
         fetch.when_over(lambda: self._fetches.discard(fetch))
         return fetch
 
+    def _under_way(self) -> list[Fetch]:
+        # What the parent of a forked process was fetching is none of ours.
+        return [fetch for fetch in tuple(self._fetches) if fetch.feed in under_way]
+
     def _transport(self, request: Any) -> Any:
         return self._connections.of(dialect_of(request).library)
 
@@ -156,7 +160,7 @@ class IdempotentTransport(_Transport, _Blocking):
 
     def close(self) -> None:
         """Wait, for a while, for what is still being answered; then close the connections."""
-        drive(part_with(tuple(self._fetches), SYNC))
+        drive(part_with(self._under_way(), SYNC))
         for transport in self._connections.all():
             transport.close()
 
@@ -187,7 +191,12 @@ class AsyncIdempotentTransport(_Transport, _Awaiting):
 
     async def aclose(self) -> None:
         """Wait, for a while, for what is still being answered; then close the connections."""
-        await part_with(tuple(self._fetches), ASYNC)
+        try:
+            await part_with(self._under_way(), ASYNC)
+        finally:  # also for whom closing takes too long
+            await ASYNC.finish(self._hang_up())
+
+    async def _hang_up(self) -> None:
         for transport in self._connections.all():
             with suppress(RuntimeError):  # of a loop that is closed, and its connections with it
                 await transport.aclose()

@@ -100,7 +100,8 @@ class Visit:
             return await self._first(fetch, reader)
         except StreamInterruptedError as told:
             if not fetch.taken_over:
-                raise self._heard(told) from None
+                heard = self._heard(told)
+                raise heard from heard.__cause__
         self._follower.leave()
         self._fetch = None
         return None

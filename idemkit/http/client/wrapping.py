@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ...errors import IdemkitWarning
 from .transports import AsyncIdempotentTransport, IdempotentTransport
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ def wrap(client: T, /, **settings: Any) -> T:
     Raises:
         TypeError: There is no client of httpx2 or httpx in it.
         ValueError: A setting is out of range.
+
+    Warns:
+        IdemkitWarning: Some of what it sends goes another way.
     """
     found = list({id(inner): inner for inner in _clients(client, _DEPTH)}.values())
     if not found:
@@ -66,10 +71,22 @@ def _clients(value: Any, depth: int) -> Iterator[Any]:
     if hasattr(value, "_transport") and hasattr(value, "_mounts"):
         yield value
     elif depth:
+        _tell_of_other_ways(value)
         for way in _WAYS:
             inner = getattr(value, way, None)
             if inner is not None:
                 yield from _clients(inner, depth - 1)
+
+
+def _tell_of_other_ways(value: Any) -> None:
+    """Warn of google-genai, which awaits its answers through clients that it makes on its way."""
+    options = getattr(value, "_http_options", None)
+    if getattr(options, "httpx_async_client", value) is None:
+        message = (
+            "its asynchronous calls go another way and are not guarded: pass "
+            "HttpOptions(httpx_async_client=wrap(httpx2.AsyncClient(), ...))"
+        )
+        warnings.warn(message, IdemkitWarning, stacklevel=5)
 
 
 def _guard(client: Any, settings: dict[str, Any]) -> None:

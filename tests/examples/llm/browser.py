@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
-__all__ = ["Browser", "browser"]
+__all__ = ["Browser", "browser", "installed"]
 
 DEADLINE = 20.0
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -72,6 +72,11 @@ class Browser:
         return json.loads(text)
 
 
+def installed() -> str | None:
+    """Return the path of a browser, if there is one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @contextmanager
 def browser(profile: Path) -> Iterator[Browser]:
     """Start a browser with a profile of its own, and end it after the block.
@@ -79,7 +84,7 @@ def browser(profile: Path) -> Iterator[Browser]:
     Raises:
         FileNotFoundError: No Chromium is installed.
     """
-    program = next(filter(None, map(shutil.which, NAMES)), NAMES[0])
+    program = installed() or NAMES[0]
     # The browser reads its fourth file and writes its fifth.
     shell = ["sh", "-c", 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null', "sh"]
     with subprocess.Popen(

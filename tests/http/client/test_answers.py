@@ -1,6 +1,7 @@
 """What of an answer comes again, and what telemetry hears of that."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import pytest
 
 from idemkit import Idempotency, InProgressError, llm
 from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport
+from idemkit.http.client.fetches import Fetch
 from tests.core.conftest import backend
 from tests.core.worlds import Backend
 from tests.http.client.callers import CHAT, PROMPT, Caller
@@ -86,6 +88,46 @@ def test_body_of_any_kind(idempotency: Idempotency, body: bytes) -> None:
         answers = [one.post("/upload", content=body) for _ in range(2)]
     assert [body, body] == [answer.content for answer in answers]
     assert "true" == answers[1].headers["idempotency-replayed"]
+
+
+def test_what_is_known_to_be_the_same(idempotency: Idempotency) -> None:
+    """Where no profile knows the endpoint, form and words count as they are."""
+    asked = [
+        (b"1", {"content-type": "text/plain"}),
+        (b"1.0", {"content-type": "text/plain"}),
+        (b"{}", {"content-type": "application/json-patch+json"}),
+        (b"{}", {"content-type": "application/merge-patch+json"}),
+        (b"{}", {"content-type": "application/json", "accept": "text/html"}),
+        (b"{}", {"content-type": "application/json", "accept": "application/pdf"}),
+    ]
+    with guarded(idempotency, lambda _: httpx2.Response(200, content=b"x")) as client:
+        answers = [client.post("/x", content=body, headers=fields) for body, fields in asked]
+    assert not any("idempotency-replayed" in answer.headers for answer in answers)
+
+
+def test_cause_of_a_failure(idempotency: Idempotency) -> None:
+    """An error of the library reaches its caller with its cause."""
+
+    def refuse(_: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused") from OSError("111")
+
+    with guarded(idempotency, refuse) as client, pytest.raises(httpx2.ConnectError) as raised:
+        client.post(CHAT, json=PROMPT)
+    assert isinstance(raised.value.__cause__, OSError)
+
+
+def test_bodies_are_gone_with_their_fetch(idempotency: Idempotency) -> None:
+    """Nothing waits for the collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        with guarded(idempotency, lambda _: httpx2.Response(200, content=b"{}")) as client:
+            for seed in range(5):
+                client.post(CHAT, json={**PROMPT, "seed": seed})
+        alive = [one for one in gc.get_objects() if isinstance(one, Fetch)]
+    finally:
+        gc.enable()
+    assert [] == alive
 
 
 def test_request_that_is_too_long(

@@ -9,7 +9,7 @@ from idemkit.stores import MemoryStore
 from idemkit.testing import FakeClock, FaultyStore
 from idemkit.testing.faults import request_lost
 from tests.http.client.callers import ALL, Caller
-from tests.http.client.upstream import Exchange, Upstream, says
+from tests.http.client.upstream import Exchange, Upstream, events, says, upstream
 
 DAY = 86_400
 
@@ -122,3 +122,56 @@ async def test_request_inside_a_replay(kind: Caller, model: Upstream, idem: Idem
             contents.append((await client.post()).content)
     await client.close()
     assert [says("answer 1"), says("answer 2")] == contents
+
+
+async def test_samples_of_readers_who_leave_early(
+    kind: Caller, model: Upstream, idem: Idempotency
+) -> None:
+    """A reader who leaves when it has heard why the answer ends has had its sample."""
+
+    def stream(exchange: Exchange) -> None:
+        exchange.head()
+        exchange.part(*events(f"sample {exchange.number}"))
+        exchange.end()
+
+    model.script = stream
+    client = kind.open(model.url, idem)
+
+    @idem.idempotent
+    async def best_of(count: int) -> list[bytes]:
+        samples = []
+        for _ in range(count):
+            parts = client.stream()
+            samples.append(await anext(parts))
+            while b'"stop"' not in await anext(parts):
+                pass
+            await parts.aclose()  # type: ignore[attr-defined]
+        return samples
+
+    samples = await best_of(3)
+    await client.close()
+    assert [events(f"sample {number}")[0] for number in (1, 2, 3)] == samples
+
+
+async def test_places_are_counted_apart(kind: Caller, idem: Idempotency) -> None:
+    """The same words to two servers are two requests, in whatever order they come."""
+    attempts = 0
+    with upstream() as one, upstream() as other:
+        one.script = other.script = numbered
+        clients = [kind.open(server.url, idem) for server in (one, other)]
+
+        @idem.idempotent
+        async def ask() -> None:
+            nonlocal attempts
+            attempts += 1
+            for client in clients if attempts == 1 else reversed(clients):
+                await client.post()
+            if attempts == 1:
+                raise RuntimeError("after both")
+
+        with pytest.raises(RuntimeError, match="after both"):
+            await ask()
+        await ask()
+        for client in clients:
+            await client.close()
+        assert (1, 1) == (len(one.asked), len(other.asked))

@@ -125,7 +125,7 @@ async def test_cancelled_call(kind: Caller, model: Upstream, idem: Idempotency) 
     (fetch,) = client.transport._fetches
     await idem.acancel(fetch.execution.call.key)
     go.set()
-    with pytest.raises(client.library.RemoteProtocolError, match="cancelled"):
+    with pytest.raises(client.library.TransportError, match="cancelled"):
         _ = [part async for part in parts]
     await client.close()
 
@@ -189,7 +189,7 @@ async def test_followers_of_a_failure(world: World, kind: Caller) -> None:
     await reached(lambda: fetch.feed.readers > 1)
     world.gate.set()
     assert 500 == (await first).status_code
-    with pytest.raises(kind.library.RemoteProtocolError, match="failed"):
+    with pytest.raises(kind.library.TransportError, match="failed"):
         await second
 
 
@@ -305,3 +305,35 @@ def test_thread_that_is_not_to_be_had(
     with httpx2.Client(transport=transport, base_url="http://provider") as client:
         contents = {client.post(CHAT, json=PROMPT).content for _ in range(2)}
     assert {says("here")} == contents
+
+
+async def test_closing_that_is_cancelled(model: Upstream, idem: Idempotency) -> None:
+    """Whoever cannot wait any longer has the connections closed all the same."""
+    go = threading.Event()
+
+    def slow(exchange: Exchange) -> None:
+        go.wait(10)
+        numbered(exchange)
+
+    class Closing(httpx2.AsyncHTTPTransport):
+        closed = False
+
+        async def aclose(self) -> None:
+            self.closed = True
+            await super().aclose()
+
+    model.script = slow
+    inner = Closing()
+    transport = AsyncIdempotentTransport(inner, idempotency=idem, derive="request")
+    client = httpx2.AsyncClient(transport=transport, base_url=model.url)
+    asking = asyncio.ensure_future(client.post(CHAT, json=PROMPT))
+    await asyncio.to_thread(model.wait_for, 1)
+    closing = asyncio.ensure_future(client.aclose())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait((closing,))
+    go.set()
+    await asyncio.wait((asking,))
+    assert isinstance(asking.exception(), httpx2.TransportError)
+    assert inner.closed

@@ -7,7 +7,7 @@ import httpx2
 import openai
 import pytest
 
-from idemkit import Idempotency
+from idemkit import IdemkitWarning, Idempotency
 from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport, wrap
 from tests.http.client.callers import CHAT, PROMPT, Caller
 from tests.http.client.upstream import Upstream, says, upstream
@@ -74,6 +74,25 @@ def test_nothing_to_wrap(idempotency: Idempotency) -> None:
     """What has no client in it is refused."""
     with pytest.raises(TypeError, match="no client of httpx2 or httpx in object"):
         wrap(object(), idempotency=idempotency)
+
+
+def test_what_goes_another_way(idempotency: Idempotency) -> None:
+    """Whoever wraps a client that does not send everything through it is told."""
+
+    class Options:
+        httpx_async_client = None
+
+    class Google:
+        """Laid out as google-genai is."""
+
+        def __init__(self) -> None:
+            self._http_options = Options()
+            self._httpx_client = httpx2.Client()
+
+    google = Google()
+    with pytest.warns(IdemkitWarning, match="httpx_async_client=wrap"):
+        wrap(google, idempotency=idempotency)
+    assert isinstance(google._httpx_client._transport, IdempotentTransport)
 
 
 def test_what_leads_back_to_itself(idempotency: Idempotency) -> None:

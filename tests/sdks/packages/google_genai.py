@@ -22,10 +22,10 @@ class _Client:
     """The verbs of one colour, and the client."""
 
     def __init__(self, site: Site) -> None:
-        # Left to itself, the client awaits answers of aiohttp where that is installed.
+        # Left to itself, the client awaits answers of clients that it makes on its way.
         made = httpx2.Client if site.blocking else httpx2.AsyncClient
         http = site.http or made(timeout=site.timeout)
-        at = "httpx_client" if site.blocking else "httpx_async_client"
+        other = httpx2.AsyncClient() if site.blocking else None
         self.client = genai.Client(
             api_key="key",
             vertexai=False,
@@ -35,7 +35,8 @@ class _Client:
                 retry_options=HttpRetryOptions(
                     attempts=1 + site.retries, initial_delay=0.01, jitter=0.0
                 ),
-                **{at: http},
+                httpx_client=http if site.blocking else None,
+                httpx_async_client=other or http,
             ),
         )
         self._http = http
