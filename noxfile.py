@@ -14,6 +14,8 @@ TESTED = [(python, deps) for python in PYTHONS for deps in ("newest", "lowest")]
 TESTED += [] if HERE in PYTHONS else [(HERE, "newest")]
 # The tests of a file stay together: a document's snippets build on each other.
 PYTEST = ("pytest", "--numprocesses", "auto", "--dist", "loadfile")
+# These have sessions of their own, with packages of their own.
+NO_SDKS = ("--ignore", "tests/sdks")
 CODE = ["idemkit", "tests", "examples", "benchmarks", "docs", "noxfile.py"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -61,7 +63,7 @@ def tests(session: nox.Session, deps: str) -> None:
     if "CI" in os.environ and (session.python, deps) == (HERE, "newest") and not session.posargs:
         measure(session)
     else:
-        session.run(*PYTEST, *options, *session.posargs)
+        session.run(*PYTEST, *NO_SDKS, *options, *session.posargs)
 
 
 @nox.session
@@ -84,7 +86,7 @@ def coverage(session: nox.Session) -> None:
 def measure(session: nox.Session) -> None:
     """Run all tests and see which branches they take."""
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
+    session.run("coverage", "run", "-m", *PYTEST, *NO_SDKS, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

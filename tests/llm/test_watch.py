@@ -87,6 +87,9 @@ STREAMS = [
     (STREAM_GENERATE, EVENTS, GEMINI_STREAM, Result("gemini-3-pro", ("STOP",), USED)),
     (OLLAMA, LINES, OLLAMA_STREAM, Result("llama", ("stop",), USED)),
 ]
+# What gateways write over the answers of others; some write nothing.
+MISLABELED = ["", "text/plain; charset=utf-8", "application/octet-stream", JSON, EVENTS]
+WHOLE = {"stream": False}
 WITH_TERMINAL = [stream for stream in STREAMS if stream[0] != STREAM_GENERATE]
 
 
@@ -139,6 +142,99 @@ def test_the_last_event_needs_no_blank_line(
     assert (True, result) == (watch.complete, watch.result)
 
 
+@pytest.mark.parametrize("media_type", MISLABELED)
+@pytest.mark.parametrize(("url", "usual", "body", "result"), STREAMS)
+def test_labels_of_streams_do_not_matter(
+    url: str, usual: str, body: bytes, result: Result, media_type: str
+) -> None:
+    """Whatever its media type, a stream is whole at its last event, and only then."""
+    del usual
+    watch = watched(url, body, media_type=media_type)
+    cut = watched(url, body[: len(body) // 2], media_type=media_type)
+    assert (True, result, False, False) == (
+        watch.complete,
+        watch.result,
+        cut.complete,
+        cut.failed,
+    )
+
+
+@pytest.mark.parametrize("media_type", MISLABELED)
+def test_labels_of_documents_do_not_matter(media_type: str) -> None:
+    """Whatever its media type, a document is whole if it can be read."""
+    said = json.dumps({"model": "gpt-5"}).encode()
+    ends = (len(said), -1)
+    found = [watched(CHAT, said[:end], media_type=media_type).complete for end in ends]
+    assert [True, False] == found
+
+
+@pytest.mark.parametrize("opening", [b"\xef\xbb\xbf", b"\n \r\n", b"\xef\xbb\xbf\n"])
+@pytest.mark.parametrize(
+    ("url", "body"), [(MESSAGES, typed("message_stop")), (CHAT, b"{}"), (OLLAMA, b'{"done": true}')]
+)
+def test_what_comes_before_the_first_word_is_nothing(url: str, opening: bytes, body: bytes) -> None:
+    """Neither the mark of UTF-8 nor white space hides what follows, wherever it is cut."""
+    octets = [bytes([octet]) for octet in opening + body]
+    assert all(watched(url, *chunks).complete for chunks in (octets, [opening + body]))
+
+
+@pytest.mark.parametrize("field", [b"event: x", b"id: 7", b"retry: 9", b": x", b"data: 1"])
+def test_any_field_begins_a_stream(field: bytes) -> None:
+    """A stream need not begin with data."""
+    watch = watched(CHAT, field, b"\n", DONE, media_type="")
+    assert (True, False) == (watch.complete, watch.failed)
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "audio/mpeg", JSON, EVENTS, ""])
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        (CHAT, b"<html>please wait</html>"),
+        (MESSAGES, b"\nUpstream is busy"),
+        (STREAM_GENERATE, b"null"),
+        (OLLAMA, DONE),
+        (EMBEDDINGS, b"data: soon\n\n"),
+    ],
+)
+def test_pages_are_no_answers(url: str, page: bytes, media_type: str) -> None:
+    """What is neither JSON nor events, where the endpoint has them, was said by another."""
+    watch = watched(url, page[:3], page[3:], media_type=media_type)
+    assert (False, True) == (watch.complete, watch.failed)
+
+
+@pytest.mark.parametrize(
+    ("url", "asked", "whole"),
+    [
+        (CHAT, {}, True),
+        (CHAT, {"stream": True}, False),
+        (CHAT, {"stream": None}, True),
+        (CHAT, [], True),
+        (CHAT, b"{", True),
+        (CHAT, b"[" * 200_000, True),
+        (EMBEDDINGS, {}, True),
+        (GENERATE, {}, True),
+        (STREAM_GENERATE, {}, False),
+        (OLLAMA, {}, False),
+        (OLLAMA, WHOLE, True),
+        ("http://localhost:11434/api/embed", {}, True),
+        (OTHER, {"stream": True}, True),
+    ],
+)
+@pytest.mark.parametrize("media_type", ["", JSON, EVENTS])
+def test_nothing_is_whole_unless_a_stream_was_asked_for(
+    url: str, asked: Any, whole: bool, media_type: str
+) -> None:
+    """An answer may have no body; a stream has at least its last event."""
+    watch = watched(url, media_type=media_type, asked=asked)
+    assert (whole, False) == (watch.complete, watch.failed)
+
+
+def test_white_space_alone_is_cut_off() -> None:
+    """What servers send while they think is not the answer."""
+    watch = watched(CHAT, b"\n", b"\n", media_type=JSON)
+    assert (False, False) == (watch.complete, watch.failed)
+
+
 @pytest.mark.parametrize(
     ("url", "last"),
     [
@@ -172,6 +268,10 @@ def test_last_events_have_many_spellings(url: str, last: bytes) -> None:
         (STREAM_GENERATE, EVENTS, event({"error": {"code": 503}})),
         (OLLAMA, LINES, b'{"error": "out of memory"}\n'),
         (OTHER, EVENTS, event({"error": {"message": "overloaded"}})),
+        (CHAT, EVENTS, event({"object": "error", "message": "overloaded", "code": 500})),
+        (CHAT, EVENTS, event({"error": {"code": None, "message": "overloaded"}})),
+        (CHAT, EVENTS, chunk(reason="error")),
+        (OLLAMA, LINES, b'{"done": true, "done_reason": "error"}\n'),
     ],
 )
 def test_errors_in_a_stream_fail_it(url: str, media_type: str, part: bytes) -> None:
@@ -182,8 +282,10 @@ def test_errors_in_a_stream_fail_it(url: str, media_type: str, part: bytes) -> N
 
 
 def test_no_error_is_no_failure() -> None:
-    """Servers that name an error which is null have none."""
-    watch = watched(CHAT, event({"error": None, "choices": []}), chunk("error", error=None), DONE)
+    """Servers that name an error which is null, or all of whose parts are, have none."""
+    nulls = event({"error": {"code": None, "message": None}})
+    body = event({"error": None, "choices": []}) + chunk("error", error=None) + nulls
+    watch = watched(CHAT, body, DONE)
     assert (True, False) == (watch.complete, watch.failed)
 
 
@@ -238,11 +340,6 @@ def test_an_early_reason_ends_no_stream() -> None:
     assert not watched(STREAM_GENERATE, *body).complete
 
 
-def test_an_empty_stream_of_gemini_is_not_whole() -> None:
-    """Nothing at all is no answer."""
-    assert not watched(STREAM_GENERATE).complete
-
-
 @pytest.mark.parametrize(
     ("url", "said", "result"),
     [
@@ -250,6 +347,7 @@ def test_an_empty_stream_of_gemini_is_not_whole() -> None:
         (EMBEDDINGS, {"data": [], "usage": {"prompt_tokens": 3}}, Result(usage=Usage(3))),
         (MESSAGES, {"stop_reason": "end_turn"}, Result(finish_reasons=("end_turn",))),
         (RESPONSES, {"status": "completed", "error": None}, Result()),
+        (RESPONSES, {"error": {"code": None, "message": None}}, Result()),
         (RESPONSES, {"status": "queued"}, Result()),
         (GENERATE, candidate("hi", "STOP"), Result("gemini-3-pro", ("STOP",), USED)),
         (
@@ -258,15 +356,14 @@ def test_an_empty_stream_of_gemini_is_not_whole() -> None:
             Result("gemini-3-pro", ("STOP",), USED),
         ),
         (OLLAMA, {"model": "llama", "eval_count": 5}, Result("llama", (), Usage(0, 5))),
-        (OTHER, {"status": "failed", "results": []}, Result()),
-        (OTHER, [1, 2], Result()),
     ],
 )
 def test_a_document_is_whole_if_it_can_be_read(url: str, said: Any, result: Result) -> None:
     """JSON is whole at its end, and truncated anywhere before."""
     body = json.dumps(said).encode()
-    watch = watched(url, *split(body, [5]), media_type="application/json; charset=utf-8")
-    cut = watched(url, body[:-1], media_type=JSON)
+    labeled = "application/json; charset=utf-8"
+    watch = watched(url, *split(body, [5]), media_type=labeled, asked=WHOLE)
+    cut = watched(url, body[:-1], media_type=JSON, asked=WHOLE)
     assert (True, False, result, False) == (
         watch.complete,
         watch.failed,
@@ -284,7 +381,8 @@ def test_a_document_is_whole_if_it_can_be_read(url: str, said: Any, result: Resu
         (RESPONSES, {"status": "failed", "error": None}),
         (RESPONSES, {"status": "cancelled"}),
         (STREAM_GENERATE, [{"candidates": []}, {"error": {"code": 503}}]),
-        (OTHER, {"error": {}, "type": "error"}),
+        (CHAT, {"object": "error", "message": "overloaded"}),
+        (CHAT, {"choices": [{"finish_reason": "error"}]}),
     ],
 )
 @pytest.mark.parametrize("media_type", [JSON, "application/problem+json"])
@@ -294,7 +392,33 @@ def test_errors_as_documents_fail(url: str, said: Any, media_type: str) -> None:
     assert (False, True) == (watch.complete, watch.failed)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 200_000])
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        (b"", Result()),
+        (b" \n", Result()),
+        (b"null", Result()),
+        (b"not JSON", Result()),
+        (b"[" * 200_000, Result()),
+        (b'{"error": "a warning"}', Result()),
+        (b'{"error": {}, "type": "error", "model": "m"}', Result("m")),
+        (b'{"status": "failed", "results": []}', Result()),
+        (b"[1, 2]", Result()),
+    ],
+)
+def test_http_says_when_a_document_of_others_is_whole(body: bytes, result: Result) -> None:
+    """Of a document that nobody knows the end is all there is, whatever it says."""
+    running = watched(OTHER, body, media_type=JSON, ended=False)
+    ended = watched(OTHER, body, media_type=JSON)
+    assert (False, True, False, result) == (
+        running.complete,
+        ended.complete,
+        ended.failed,
+        ended.result,
+    )
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"a": \xff}', b"{} {}", b"[" * 200_000])
 def test_what_is_no_json_is_not_whole(body: bytes) -> None:
     """A document that cannot be read is taken for one that is cut off."""
     watch = watched(CHAT, body, media_type=JSON)
@@ -309,22 +433,13 @@ def test_refusals_are_failures(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "media_type"),
-    [(OTHER, EVENTS), (OTHER, LINES), (OTHER, ""), (CHAT, "audio/mpeg"), (OLLAMA, EVENTS)],
+    "media_type", [EVENTS, LINES, "", "text/html", "audio/mpeg", "application/octet-stream"]
 )
-def test_what_nobody_knows_is_whole_when_it_ends(url: str, media_type: str) -> None:
+def test_what_nobody_knows_is_whole_when_it_ends(media_type: str) -> None:
     """Of an unknown kind of answer the end is all there is to see."""
-    running = watched(url, b"data: 1\n\n", media_type=media_type, ended=False)
-    ended = watched(url, b"data: 1\n\n", media_type=media_type)
+    running = watched(OTHER, b"data: 1\n\n", media_type=media_type, ended=False)
+    ended = watched(OTHER, b"data: 1\n\n", media_type=media_type)
     assert (False, True, False) == (running.complete, ended.complete, ended.failed)
-
-
-def test_an_answer_may_name_no_media_type() -> None:
-    """Without a field that tells, nothing is known of an answer."""
-    watch = Watch(post(CHAT))
-    watch.start(200, {})
-    watch.end()
-    assert watch.complete
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Tests of `idemkit.llm.whose`: where a request goes, and on whose account."""
 
+from collections.abc import Collection
+
 import pytest
 
 from idemkit.core.keys import canonical
@@ -16,6 +18,48 @@ HEADERS = [
     "anthropic_workspace_id",
     "anthropic_user_profile_id",
     "x_goog_user_project",
+    "apikey",
+    "x_apikey",
+    "helicone_auth",
+    "cf_aig_authorization",
+    "modal_key",
+    "modal_secret",
+    "private_token",
+    "token",
+    "x_amz_security_token",
+    "x_amz_credential",
+    "x_auth_token",
+    "x_portkey_api_key",
+    "host",
+]
+QUERY = [
+    "key",
+    "apikey",
+    "api-key",
+    "api_key",
+    "subscription-key",
+    "access_token",
+    "Access-Key",
+    "auth",
+    "auth_token",
+    "client_secret",
+    "sig",
+    "X-Amz-Signature",
+    "X-Goog-Credential",
+]
+OF_NOBODY = [
+    "x_stainless_retry_count",
+    "x_stainless_api_key",
+    "cookie",
+    "user_agent",
+    "traceparent",
+    "idempotency_key",
+    "x_idempotency_key",
+    "helicone_cache_key",
+    "prompt_cache_token",
+    "proxy_authorization",
+    "author",
+    "x_keyboard",
 ]
 
 
@@ -34,7 +78,7 @@ def test_places_stay_apart(url: str) -> None:
     assert whose(post(CHAT)) != whose(post(url))
 
 
-@pytest.mark.parametrize("name", ["x_stainless_retry_count", "cookie", "user_agent", "traceparent"])
+@pytest.mark.parametrize("name", OF_NOBODY)
 def test_other_headers_do_not_count(name: str) -> None:
     """What varies from one attempt to the next tells nothing of an account."""
     assert whose(post(CHAT)) == whose(post(CHAT, **{name: "1"}))
@@ -54,12 +98,30 @@ def test_one_place_has_many_urls(one: str, other: str) -> None:
     assert whose(post(one)) == whose(post(other))
 
 
+@pytest.mark.parametrize("host", ["api.openai.com", "API.openai.com", "api.openai.com:443"])
+def test_the_usual_host_goes_without_saying(host: str) -> None:
+    """Clients name the host of the URL once more."""
+    assert whose(post(CHAT)) == whose(post(CHAT, host=host))
+
+
+@pytest.mark.parametrize(
+    ("names", "counts"),
+    [((), False), (["X-Tenant-Id"], True), ({"x-tenant-id"}, True), (["x-tenant"], False)],
+)
+def test_more_headers_can_count(names: Collection[str], counts: bool) -> None:
+    """A user's own tenants are told apart if the user says how, also without credentials."""
+    one, other = (post(CHAT, x_tenant_id=name) for name in ("alice", "bob"))
+    assert counts == (
+        whose(one, credential=False, headers=names) != whose(other, credential=False, headers=names)
+    )
+
+
 def test_alt_counts_elsewhere() -> None:
     """What is a form of answers to one provider may be anything to another."""
     assert whose(post(CHAT)) != whose(post(f"{CHAT}?alt=sse"))
 
 
-@pytest.mark.parametrize("name", ["key", "api-key", "api_key", "subscription-key", "access_token"])
+@pytest.mark.parametrize("name", QUERY)
 def test_credentials_in_the_query_are_credentials(name: str) -> None:
     """They tell callers apart, and only if credentials are to do that."""
     one, other = (post(f"{GENERATE}?{name}={value}") for value in ("alice", "bob"))
@@ -72,13 +134,15 @@ def test_credentials_in_the_query_are_credentials(name: str) -> None:
     "request_",
     [
         pytest.param(post(CHAT, authorization="Bearer sk-secret"), id="header"),
+        pytest.param(post(CHAT, x_auth_token="sk-secret"), id="token"),
+        pytest.param(post(CHAT, x_tenant="sk-secret"), id="more"),
         pytest.param(post(f"{GENERATE}?key=sk-secret"), id="query"),
         pytest.param(post(CHAT.replace("//", "//me:sk-secret@")), id="host"),
     ],
 )
 def test_credentials_are_not_told(request_: Request) -> None:
     """Nobody can read a credential from what tells callers apart."""
-    assert b"sk-secret" not in canonical(whose(request_))
+    assert b"sk-secret" not in canonical(whose(request_, headers=["x-tenant"]))
 
 
 def test_credentials_can_be_left_out() -> None:

@@ -44,11 +44,16 @@ def typed(kind: str, **said: Any) -> bytes:
 
 
 def watched(
-    url: str, *chunks: bytes, status: int = 200, media_type: str = EVENTS, ended: bool = True
+    url: str,
+    *chunks: bytes,
+    status: int = 200,
+    media_type: str = EVENTS,
+    ended: bool = True,
+    asked: Any = None,
 ) -> Watch:
-    """Return what has watched an answer."""
-    watch = Watch(post(url))
-    watch.start(status, {"content-type": media_type})
+    """Return what has watched an answer to a body; an empty media type is none."""
+    watch = Watch(post(url, asked))
+    watch.start(status, {"content-type": media_type} if media_type else {})
     for chunk in chunks:
         watch.take(chunk)
     if ended:

@@ -40,7 +40,9 @@ def stream(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("way", ["injected", "wrapped"])
 @pytest.mark.parametrize("colour", ["sync", "async"])
-@pytest.mark.parametrize(("kind", "script"), [(CHAT, answer), (STREAM, stream)], ids=repr)
+@pytest.mark.parametrize(
+    ("kind", "script"), [(CHAT, answer), (STREAM, stream)], ids=["chat", "stream"]
+)
 async def test_replay(kind: Ask, script: Any, colour: Colour, way: Way, idem: Idempotency) -> None:
     """What is asked for again is parsed into equal objects, and was sent once."""
     with upstream() as model:
