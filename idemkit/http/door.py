@@ -34,6 +34,7 @@ __all__ = [
     "Door",
     "RefusedError",
     "Rule",
+    "check_idempotency",
 ]
 
 REPLAYED: Final = ("Idempotency-Replayed", "true")
@@ -108,7 +109,7 @@ class Door:
         caller: Caller,
         wait: float,
     ) -> None:
-        _check(idempotency)
+        check_idempotency(idempotency, "a guarded route")
         for hook, name in ((error_renderer, "error_renderer"), (on_event, "on_event")):
             if hook is not None:
                 check_hook(hook, name)
@@ -199,11 +200,20 @@ class Door:
         return Rule(policy, known, "", "", field, wait).named(operation)
 
 
-def _check(idempotency: Any) -> None:
+def check_idempotency(idempotency: Any, whom: str) -> None:
+    """Refuse what cannot guard requests.
+
+    Args:
+        idempotency: What should be an `Idempotency`.
+        whom: What is to be guarded.
+
+    Raises:
+        TypeError: It is none, its store keeps no sequences, or a hook of it would have to answer.
+    """
     if not isinstance(idempotency, Configuration):
         message = f"idempotency must be an Idempotency, not {type(idempotency).__name__}"
         raise TypeError(message)
-    idempotency.check_sequences("a guarded route")
+    idempotency.check_sequences(whom)
     if callable(idempotency.policy.on_abandoned):
         raise TypeError(
             "on_abandoned is a hook here, and no value it returns could stand for an answer: "

@@ -10,7 +10,6 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.colour import ASYNC
-from ..errors import ClaimLostError
 from ..producers import TaskProducer
 from .answers import Head
 from .transcript import Transcript
@@ -97,9 +96,7 @@ class Exchange(TaskProducer):
     @property
     def taken_over(self) -> bool:
         """Whether another caller has the claim, whose answer is the request's."""
-        error = self.error
-        lost = isinstance(error, ClaimLostError) and error.key == self.execution.call.key
-        return lost or self.transcript.lost
+        return self.transcript.overtaken(self.error)
 
     def heard(self) -> BaseException | None:
         """Return what it ended with, to a client whom it is raised for."""

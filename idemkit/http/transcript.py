@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..core.ending import Ending, stopped
 from ..core.result import Result
-from ..errors import IdempotencyError, InProgressError
+from ..errors import ClaimLostError, IdempotencyError, InProgressError
 from ..protocol import Kind
 from .answers import CODEC, Head, ends_event, write_head, write_whole
 from .policy import stored_headers
@@ -73,6 +73,15 @@ class Transcript:
         """Keep it for nobody but those who read it already, whatever the policy says."""
         self._kept = False
         self._recorder.give_up(Kind.INCOMPLETE)
+
+    def overtaken(self, error: BaseException | None) -> bool:
+        """Say whether another caller has the claim, whose answer is the request's.
+
+        Args:
+            error: What the producer has ended with.
+        """
+        lost = isinstance(error, ClaimLostError) and error.key == self._execution.call.key
+        return lost or self.lost
 
     async def fall(self, chunk: bytes) -> None:
         """Take down the part in which an answer fails, for those who read it already.

@@ -13,7 +13,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from ...core.colour import ASYNC, drive, limit
-from ...errors import ClaimLostError, MaxRunExceededError
+from ...errors import MaxRunExceededError
 from ...llm import Watch
 from ...producers import Producer, TaskProducer
 from ..transcript import Transcript
@@ -67,9 +67,7 @@ class Fetch(Producer):
     @property
     def taken_over(self) -> bool:
         """Whether another caller has the claim, whose answer is the request's."""
-        error = self.error
-        lost = isinstance(error, ClaimLostError) and error.key == self.execution.call.key
-        return lost or self.transcript.lost
+        return self.transcript.overtaken(self.error)
 
     def begin(self) -> None:
         """Go, now that somebody listens."""

@@ -9,7 +9,7 @@ from ...core.call import Call
 from ...core.execution import current_execution
 from ...core.keys import canonical, digest, prefix
 from ...llm import Request, identity, profile, whose
-from ...operation import Configuration
+from ..door import check_idempotency
 from ..fingerprint import fingerprint
 from ..follower import Case
 from ..syntax import parse_key
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...core.engine import Engine
     from ...core.execution import Execution
     from ...llm import Result
+    from ...operation import Configuration
     from ...stores.base import Caller
     from .occurrences import Ticket
     from .settings import Settings
@@ -63,7 +64,7 @@ class Gate:
     """
 
     def __init__(self, idempotency: Configuration, caller: Caller, settings: Settings) -> None:
-        _check(idempotency)
+        check_idempotency(idempotency, "a guarded transport")
         self.settings: Settings = settings
         self._idempotency = idempotency
         self._caller: Caller = caller
@@ -154,15 +155,3 @@ def _payload(request: Request) -> bytes:
     form = headers.get("accept", "")
     kind = headers.get("content-type", "")
     return digest(canonical(form), fingerprint(request.method, "", "", kind, request.body))
-
-
-def _check(idempotency: Any) -> None:
-    if not isinstance(idempotency, Configuration):
-        message = f"idempotency must be an Idempotency, not {type(idempotency).__name__}"
-        raise TypeError(message)
-    idempotency.check_sequences("a guarded transport")
-    if callable(idempotency.policy.on_abandoned):
-        raise TypeError(
-            "on_abandoned is a hook here, and no value it returns could stand for an answer: "
-            "pass on_abandoned='retry' or 'raise'"
-        )
