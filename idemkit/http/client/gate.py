@@ -113,7 +113,7 @@ class Gate:
             StoreUnavailableError: The store does not answer.
         """
         payload = _payload(request)
-        place = canonical((request.method, whose(request)))
+        place = canonical((request.method, *self._scope(request)))
         named, ticket = await self._named(request, place, payload)
         operation = profile(request).operation
         call = Call(
@@ -124,6 +124,17 @@ class Gate:
             kwargs={"request": request},
         )
         return Errand(Case(call, self._policy), ticket)
+
+    def _scope(self, request: Request) -> tuple[object, ...]:
+        """Return where a request goes, and whose it is."""
+        scope = self.settings.scope
+        if scope is None:
+            return (whose(request),)
+        who: object = scope(request)
+        if not isinstance(who, str):
+            message = f"scope must return text, not {type(who).__name__}"
+            raise TypeError(message)
+        return whose(request, credential=False), who
 
     async def _named(
         self, request: Request, place: bytes, payload: bytes

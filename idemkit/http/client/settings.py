@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ...core.policy import TTL, Duration
-    from ...llm import Price, Result
+    from ...llm import Price, Request, Result
     from ..policy import Derive
     from ..views import Response
+
+    Scope = Callable[[Request], str]
 
 __all__ = ["Settings", "succeeded"]
 
@@ -40,6 +42,7 @@ class Settings:
         record: Likewise.
         timeout: Likewise.
         prices: Likewise.
+        scope: Likewise.
         http: Which answers are kept, by their status.
         patience: `timeout` in seconds.
         wait_seconds: `wait` in seconds, or infinity.
@@ -56,6 +59,7 @@ class Settings:
     record: Callable[[Result], bool] | None
     timeout: Duration
     prices: Mapping[str, Price]
+    scope: Scope | None
     http: HTTPPolicy = field(init=False)
     patience: float = field(init=False)
     wait_seconds: float = field(init=False)
@@ -63,8 +67,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Bring settings to the form in which they are used, and refuse what makes no sense."""
         chosen(self.on_duplicate, "on_duplicate", OnDuplicate)
-        if self.record is not None:
-            check_hook(self.record, "record")
+        for hook, name in ((self.record, "record"), (self.scope, "scope")):
+            if hook is not None:
+                check_hook(hook, name)
         self._set("http", HTTPPolicy(derive=self.derive, keep=_kept))
         self._set("patience", seconds(self.timeout, "timeout"))
         wait = float("inf") if self.wait is None else seconds(self.wait, "wait")

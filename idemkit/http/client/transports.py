@@ -67,6 +67,7 @@ class _Transport:
         record: Callable[[Result], bool] | None = None,
         timeout: Duration = PATIENCE,
         prices: Mapping[str, Price] | None = None,
+        scope: Callable[[Request], str] | None = None,
     ) -> None:
         if transport is not None and not callable(getattr(transport, self._verb, None)):
             message = f"transport must have {self._verb}(), which {type(transport).__name__} lacks"
@@ -79,6 +80,7 @@ class _Transport:
             record=record,
             timeout=timeout,
             prices={} if prices is None else {**prices},
+            scope=scope,
         )
         self._gate = Gate(idempotency, self._frame.caller, settings)
         self._connections = Connections(transport, self._frame)
@@ -141,6 +143,9 @@ class IdempotentTransport(_Transport, _Blocking):
         timeout: Seconds of silence after which an answer is given up. The request's own read
             timeout is for its caller alone, who may ask again.
         prices: Of models, by name, so that telemetry tells what replays save.
+        scope: Called with an `idemkit.llm.Request`; returns whose request it is, in place of its
+            credentials: for tokens that are renewed, and users whom a gateway tells by a header of
+            its own. The same key of two never meets.
 
     Raises:
         TypeError: Something is of the wrong type.

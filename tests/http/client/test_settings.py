@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from idemkit import Idempotency, Unknown
+from idemkit import Idempotency, Unknown, llm
 from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport
 from tests.http.client.callers import CHAT, PROMPT
 
@@ -17,6 +17,7 @@ POOR: list[tuple[type[Exception], Mapping[str, Any]]] = [
     (ValueError, {"on_duplicate": "ask"}),
     (ValueError, {"wait": -1}),
     (TypeError, {"record": "all"}),
+    (TypeError, {"scope": "me"}),
     (ValueError, {"timeout": -1}),
 ]
 
@@ -98,3 +99,43 @@ def test_record_that_fails(idempotency: Idempotency, caplog: pytest.LogCaptureFi
     """What was paid for is kept, and the log tells of the predicate."""
     assert 1 == asked_twice(idempotency, lambda _: 1 / 0)
     assert ["record failed, and so the answer is kept"] == caplog.messages
+
+
+def numbers(idempotency: Idempotency, scope: Any, asked: list[dict[str, str]]) -> list[int]:
+    """Return which upstream call answers each request, told apart by its header fields."""
+    counted: list[bytes] = []
+    transport = IdempotentTransport(
+        provider(counted), idempotency=idempotency, derive="request", scope=scope
+    )
+    answers = []
+    with httpx2.Client(transport=transport, base_url="http://provider") as client:
+        for fields in asked:
+            client.post(CHAT, json=PROMPT, headers=fields)
+            answers.append(len(counted))
+    return answers
+
+
+def test_credentials_tell_callers_apart(idempotency: Idempotency) -> None:
+    """The same request of somebody else is another."""
+    asked = [{"authorization": "Bearer a"}, {"authorization": "Bearer b"}, {"api-key": "a"}]
+    assert [1, 2, 3, 3] == numbers(idempotency, None, [*asked, asked[0]])
+
+
+def test_scope_stands_for_credentials(idempotency: Idempotency) -> None:
+    """A token that was renewed makes nobody else of its owner, and a header may tell owners."""
+
+    def tenant(request: llm.Request) -> str:
+        return request.values("x-tenant")[0]
+
+    asked = [
+        {"authorization": "Bearer 1", "x-tenant": "a"},
+        {"authorization": "Bearer 2", "x-tenant": "a"},
+        {"authorization": "Bearer 2", "x-tenant": "b"},
+    ]
+    assert [1, 1, 2] == numbers(idempotency, tenant, asked)
+
+
+def test_scope_that_is_no_text(idempotency: Idempotency) -> None:
+    """Nothing else can tell callers apart."""
+    with pytest.raises(TypeError, match="scope must return text, not int"):
+        numbers(idempotency, lambda _: 1, [{}])
