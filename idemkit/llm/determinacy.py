@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ _EMBEDDING: Final = frozenset({"gemini.embedContent", "gemini.batchEmbedContents
 # Where providers nest what others have at the top.
 _SETTINGS: Final = ("generationConfig", "generation_config", "config", "options", "extra_body")
 _STATE: Final = ("conversation", "conversation_id", "previous_response_id", "container", "thread")
+_SEARCHING: Final = re.compile(r"-search-(?:preview|api)\b")
 _OUTSIDE: Final = ("web_search_options", "mcp_servers", "plugins")
 # What the caller runs itself, and answers for; everything else a provider runs.
 _OWN_TOOLS: Final = (
@@ -136,6 +138,9 @@ def _is_stateful(places: Iterable[Any]) -> bool:
 
 def _is_external(places: Iterable[Any]) -> bool:
     for place in places:
+        model = field(place, "model")
+        if isinstance(model, str) and _SEARCHING.search(model):
+            return True
         tools = field(place, "tools")
         if isinstance(tools, list | tuple) and any(map(_is_hosted, tools)):
             return True

@@ -28,6 +28,7 @@ _DEEPEST: Final = 90
 # The order in which a schema names properties steers in which order a model writes them.
 _SCHEMAS: Final = frozenset(
     {
+        "_responseJsonSchema",
         "guided_json",
         "input_schema",
         "parameters",
@@ -40,12 +41,19 @@ _SCHEMAS: Final = frozenset(
         "schema",
     }
 )
-_CREDENTIALS: Final = (
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "ocp-apim-subscription-key",
+# Names that are those of a schema only there: at the top of a body, or in these members.
+_SCHEMAS_AT_THE_TOP: Final = frozenset({"format", "json_schema"})
+_SCHEMAS_WITHIN: Final = {
+    "functionDeclarations": frozenset({"response"}),
+    "function_declarations": frozenset({"response"}),
+    "response_format": frozenset({"value"}),
+    "structured_outputs": frozenset({"json"}),
+}
+# Gateways have credentials of their own. What tells two attempts apart, or what names the place of
+# a prompt in a cache, is none, and that for a proxy is gone when the request arrives.
+_CREDENTIAL: Final = re.compile(
+    r"(?!x-stainless-|prompt-cache-|proxy-|.*(?:idempotency|cache)-key$)"
+    r"(?:.*(?:authorization|credential).*|.*apikey|(?:.*-)?(?:key|token|auth|secret))"
 )
 _ACCOUNTS: Final = (
     "anthropic-user-profile-id",
@@ -54,7 +62,10 @@ _ACCOUNTS: Final = (
     "openai-project",
     "x-goog-user-project",
 )
-_SECRET: Final = re.compile(r"(?:api[-_]?|subscription[-_]?)?key|(?:access_)?token|sig|signature")
+_SECRET: Final = re.compile(
+    r"(?:(?:api|access|subscription)[-_]?)?key|(?:(?:api|access|auth|session)[-_]?)?token|auth"
+    r"|(?:client[-_]?)?secret|sig|signature|x-(?:amz|goog)-(?:credential|security-token|signature)"
+)
 _FORMAT: Final = frozenset({"alt", "$alt"})
 
 
@@ -88,15 +99,17 @@ def identity(
     return found.name, _marks(request, found, level), body
 
 
-def whose(request: Request, *, credential: bool = True) -> object:
+def whose(request: Request, *, credential: bool = True, headers: Collection[str] = ()) -> object:
     """Return where a request goes and on whose account, as a value that has canonical bytes.
 
-    Of credentials there is a digest only.
+    Credentials are told by the names of their headers: those of every gateway count, cookies
+    never do. Of credentials, and of the headers that count besides, there is a digest only.
 
     Args:
         request: What is about to be sent.
         credential: Whether the credential counts; without it, callers with other keys of the
             same organization and project are one.
+        headers: Names of more headers that count, such as that of a tenant.
     """
     format_ = _FORMAT if profile(request).name == "gemini" else ()
     query, secrets = [], []
@@ -105,9 +118,11 @@ def whose(request: Request, *, credential: bool = True) -> object:
             secrets.append((name, value))
         elif name not in format_:
             query.append((name, value))
-    secrets += _fields(request, _CREDENTIALS)
-    account = digest(b"credential", canonical(sorted(secrets))) if credential and secrets else b""
-    return request.origin, request.path, sorted(query), sorted(_fields(request, _ACCOUNTS)), account
+    secrets += [pair for pair in request.headers if _CREDENTIAL.fullmatch(pair[0])]
+    accounts = [("host", host) for host in request.foreign_hosts] + _fields(request, _ACCOUNTS)
+    told = _fields(request, [name.lower() for name in headers]), secrets if credential else []
+    account = digest(b"credential", *(canonical(sorted(pairs)) for pairs in told))
+    return request.origin, request.path, sorted(query), sorted(accounts), account
 
 
 def decode(body: bytes) -> Any:
@@ -118,6 +133,7 @@ def decode(body: bytes) -> Any:
         RecursionError: It is nested much too deep.
     """
     said = _decode(body.decode())
+    _seal(said, _SCHEMAS_AT_THE_TOP)
     # Rarely is there enough in a body for it to be too deep.
     if body.count(b"[") + body.count(b"{") > _DEEPEST and not _is_flat(said, _DEEPEST):
         raise ValueError("nested too deep")
@@ -140,11 +156,20 @@ def _is_flat(value: Any, depth: int) -> bool:
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = distinct(pairs)
-    if not _SCHEMAS.isdisjoint(members):
-        for name in _SCHEMAS.intersection(members):
+    _seal(members, _SCHEMAS)
+    for name in _SCHEMAS_WITHIN.keys() & members.keys():
+        parts = members[name]
+        for part in parts if isinstance(parts, list) else (parts,):
+            _seal(part, _SCHEMAS_WITHIN[name])
+    return members
+
+
+def _seal(members: Any, names: frozenset[str]) -> None:
+    """Turn what stands under these names into bytes, in which the order of names counts."""
+    if isinstance(members, dict) and not names.isdisjoint(members):
+        for name in names.intersection(members):
             if isinstance(members[name], dict | list):
                 members[name] = _write(members[name]).encode()
-    return members
 
 
 def _inside(written: bytes) -> list[Any]:

@@ -6,6 +6,7 @@ server knows, makes another request of it.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from .requests import Request
 
-__all__ = ["Fields", "Profile", "profile"]
+__all__ = ["Fields", "Profile", "profile", "streams"]
 
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -79,7 +80,11 @@ _CHAT: Final = Fields(
 )
 _BATCHES: Final = frozenset({"metadata", "output_expires_after"})
 _ANTHROPIC: Final = ("anthropic-version", "anthropic-beta")
-_OLLAMA: Final = Fields(representation=frozenset({"stream"}), neutral=frozenset({"keep_alive"}))
+_OLLAMA: Final = Fields(
+    representation=frozenset({"stream"}),
+    neutral=frozenset({"keep_alive"}),
+    defaults={"stream": True},
+)
 
 _FIELDS: Final[Mapping[str, Fields]] = {
     "batches": Fields(effect=_BATCHES),
@@ -103,7 +108,7 @@ _FIELDS: Final[Mapping[str, Fields]] = {
     ),
     "moderations": Fields(),
     "ollama.chat": _OLLAMA,
-    "ollama.embed": _OLLAMA,
+    "ollama.embed": Fields(neutral=frozenset({"keep_alive"})),
     "ollama.generate": _OLLAMA,
     "responses": Fields(
         # `conversation` and `previous_response_id` are effects too, but they shape the answer.
@@ -140,6 +145,19 @@ _OTHER: Final = Profile("other", "other")
 def profile(request: Request) -> Profile:
     """Return what is known of the endpoint that a request goes to."""
     return _found(request.path) if request.method == "POST" else _OTHER
+
+
+def streams(request: Request) -> bool:
+    """Tell whether a request asks for a stream."""
+    found = profile(request)
+    if found.name == "gemini":
+        return found.operation == "gemini.streamGenerateContent"
+    usual = found.fields is not None and found.fields.defaults.get("stream", False)
+    try:
+        said = json.loads(request.body)
+    except (RecursionError, ValueError):
+        return False
+    return isinstance(said, dict) and said.get("stream", usual) is True
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""How answers of each media type are read as they come: when they are whole, when they failed.
+"""How answers of each kind are read as they come: when they are whole, when they failed.
 
 What reads an answer sees every part of it, so it looks for a few bytes before it reads anything,
 and keeps no more than it has to.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .answers import result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .answers import Findings
 
@@ -35,7 +35,12 @@ _FAILED: Final = ("cancelled", "failed")
 _RESPONSE_ENDS: Final = tuple(
     b"response." + end for end in (b"completed", b"incomplete", b"failed", b"cancelled")
 )
-_LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+
+_BOM: Final = b"\xef\xbb\xbf"
+# No JSON that a model's endpoint answers begins like a field of an event: `data:`, `event:`,
+# `id:`, `retry:`, or a comment.
+_OF_EVENTS: Final = tuple(b"deir:")
+_OF_JSON: Final = tuple(b"{[")
 
 
 class Marks(NamedTuple):
@@ -118,7 +123,9 @@ class Reader:
     def _is_failure(self, said: dict[str, Any]) -> bool:
         if self._name == "responses" and said.get("status") in _FAILED:
             return True
-        return bool(said.get("error")) or said.get("type") == "error"
+        if "error" in (said.get("type"), said.get("object")) or _is_error(said.get("error")):
+            return True
+        return "error" in result_of(said).finish_reasons
 
 
 class Document(Reader):
@@ -144,6 +151,18 @@ class Document(Reader):
             self._judge(whole=text.rstrip().endswith((b"}", b"]")))
         else:
             self._judge(whole=self._read(text) is not None)
+
+
+class ForeignDocument(Document):
+    """Reads a JSON text of which nothing is known: HTTP says that it is whole, and that it failed.
+
+    What it says of its tokens is found all the same.
+    """
+
+    def end(self) -> None:
+        """Read it if it can be read."""
+        super().end()
+        self.complete, self.failed = True, False
 
 
 class _Sequence(Reader, ABC):
@@ -274,19 +293,81 @@ def _events(pieces: bytes) -> Iterator[tuple[str, bytes]]:
             yield kind, b"\n".join(texts)
 
 
-def reader(name: str, media_type: str, findings: Findings) -> Reader:
+class Page(Reader):
+    """Reads what no model has written, such as the page of a proxy: it has failed as it begins."""
+
+    def __init__(self, name: str, findings: Findings) -> None:
+        super().__init__(name, findings)
+        self.failed = True
+
+
+class Opening(Reader):
+    """Finds out by its first byte how to read an answer, and has it read so.
+
+    Args:
+        name: The profile of the request, one that is known.
+        streams: Tells whether the request asks for a stream.
+        findings: What the answer says of itself is added here.
+    """
+
+    def __init__(self, name: str, streams: Callable[[], bool], findings: Findings) -> None:
+        super().__init__(name, findings)
+        self._streams = streams
+        self._reader: Reader | None = None
+        self._held = b""
+
+    def take(self, chunk: bytes) -> None:
+        """Look for the first byte that says anything; from there on another reads."""
+        if self._reader is None:
+            self._held += chunk
+            chunk = self._held.removeprefix(_BOM).lstrip()
+            if _BOM.startswith(chunk):
+                self._held = chunk or (self._held and b" ")  # white space may go on for long
+                return
+            self._reader = self._kind(chunk[0])(self._name, self._findings)
+        self._reader.take(chunk)
+        self._follow(self._reader)
+
+    def end(self) -> None:
+        """Take note that nothing more comes; if nothing came, there was nothing to say."""
+        if self._reader is not None:
+            self._reader.end()
+            self._follow(self._reader)
+        else:
+            self._judge(whole=not self._held and not self._streams())
+
+    def _follow(self, reader: Reader) -> None:
+        self.complete, self.failed = reader.complete, reader.failed
+
+    def _kind(self, first: int) -> type[Reader]:
+        if first in _OF_EVENTS and self._name == "gemini":
+            return LastEvents
+        if first in _OF_EVENTS and self._name in _TERMINAL:
+            return Events
+        if first not in _OF_JSON:
+            return Page
+        return Lines if self._name.startswith("ollama.") and self._streams() else Document
+
+
+def reader(name: str, media_type: str, streams: Callable[[], bool], findings: Findings) -> Reader:
     """Return what reads an answer.
 
     Args:
         name: The profile of the request.
         media_type: Of the answer, in lower case and without parameters.
+        streams: Tells whether the request asks for a stream.
         findings: What the answer says of itself is added here.
     """
-    kind: type[Reader] = Reader
+    if name != "other":
+        return Opening(name, streams, findings)
     if media_type == "text/event-stream":
-        kind = LastEvents if name == "gemini" else Events
-    elif name.startswith("ollama.") and media_type in _LINES:
-        kind = Lines
-    elif media_type == "application/json" or media_type.endswith("+json"):
-        kind = Document
-    return kind(name, findings)
+        return Events(name, findings)
+    if media_type == "application/json" or media_type.endswith("+json"):
+        return ForeignDocument(name, findings)
+    return Reader(name, findings)
+
+
+def _is_error(said: Any) -> bool:
+    """Tell whether a member `error` says that there is one; all of its own may be null."""
+    members = said.values() if isinstance(said, dict) else (said or None,)
+    return any(member is not None for member in members)

@@ -42,8 +42,13 @@ class Request(NamedTuple):
     def origin(self) -> str:
         """Scheme, host and port, without what names the user or goes without saying."""
         parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2].lower()
-        return f"{parts.scheme}://{host.removesuffix(_USUAL_PORTS.get(parts.scheme, ''))}"
+        return f"{parts.scheme}://{_host(parts.scheme, parts.netloc.rpartition('@')[2])}"
+
+    @property
+    def foreign_hosts(self) -> list[str]:
+        """What the header calls the host, if that is not what the URL does."""
+        scheme, _, named = self.origin.partition("://")
+        return [host for at in self.values("host") if (host := _host(scheme, at)) != named]
 
     @property
     def path(self) -> str:
@@ -62,3 +67,8 @@ class Request(NamedTuple):
             name: In lower case.
         """
         return [value for field, value in self.headers if field == name]
+
+
+def _host(scheme: str, written: str) -> str:
+    """Return one spelling of a host and its port."""
+    return written.lower().removesuffix(_USUAL_PORTS.get(scheme, ""))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .answers import Findings, Result
-from .profiles import profile
+from .profiles import profile, streams
 from .readers import Reader, reader
 
 if TYPE_CHECKING:
@@ -21,14 +22,17 @@ _ERRORS: Final = 400
 class Watch:
     """Watch an answer go by.
 
-    A stream is whole at the event that ends it, not when the connection does; an answer that is
-    one JSON text is whole at the end, if it can be read; any other is whole when it ends.
+    At an endpoint that is known a stream is whole at the event that ends it, not when the
+    connection does, and an answer that is one JSON text is whole at the end, if it can be read.
+    Which of the two it is, is told by its first byte, whatever its media type says; what is
+    neither has failed. Where nothing is known, an answer is whole when it ends.
 
     Args:
         request: What is answered.
     """
 
     def __init__(self, request: Request) -> None:
+        self._request = request
         self._name = profile(request).name
         self._findings = Findings()
         self._refused = False
@@ -43,7 +47,8 @@ class Watch:
         """
         self._refused = status >= _ERRORS
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._reader = reader(self._name, media_type, self._findings)
+        asked_stream = partial(streams, self._request)
+        self._reader = reader(self._name, media_type, asked_stream, self._findings)
 
     def take(self, chunk: bytes) -> None:
         """Look at bytes of the body, decompressed, wherever they begin and end."""

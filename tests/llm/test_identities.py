@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idemkit.core.keys import canonical
 from idemkit.llm import Level, Request, identity
 from tests.llm.wire import (
     BATCHES,
+    BODY,
     CHAT,
     EMBEDDINGS,
     GEMINI,
@@ -22,10 +22,10 @@ from tests.llm.wire import (
     RESPONSES,
     STREAM_GENERATE,
     post,
+    said,
 )
 
 LEVELS: list[Level] = ["exact", "effect", "semantic"]
-BODY = {"model": "m", "input": "i", "messages": [{"role": "user", "content": "hi"}]}
 EPHEMERAL = {"type": "ephemeral", "ttl": "1h"}
 ACCOUNT = [
     "user",
@@ -102,11 +102,6 @@ JSON_VALUES = st.recursive(
 def rows(table: dict[str, list[str]]) -> list[tuple[str, str]]:
     """Return each endpoint with each of its fields."""
     return [(url, name) for url, names in table.items() for name in " ".join(names).split()]
-
-
-def said(request: Request, level: Level = "effect") -> bytes:
-    """Return the canonical bytes of what a request asks."""
-    return canonical(identity(request, level))
 
 
 def changed(url: str, name: str, level: Level) -> bool:
@@ -225,63 +220,6 @@ def test_one_value_is_written_in_many_ways(one: str, other: str) -> None:
 def test_two_values_stay_two(one: str, other: str) -> None:
     """Types, digits, the order of arrays and the form of letters count."""
     assert said(post(CHAT, one.encode())) != said(post(CHAT, other.encode()))
-
-
-@pytest.mark.parametrize("name", ["parameters", "input_schema", "schema", "responseSchema"])
-def test_order_of_names_counts_in_schemas(name: str) -> None:
-    """The order of properties steers in which order a model writes them."""
-    one, other = (
-        {"tools": [{name: {"type": order}}]} for order in ({"a": 1, "b": 2}, {"b": 2, "a": 1})
-    )
-    assert said(post(CHAT, one)) != said(post(CHAT, other))
-
-
-@pytest.mark.parametrize(
-    ("path", "counts"),
-    [
-        ("format", True),
-        ("json_schema", True),
-        ("structured_outputs.json", True),
-        ("guided_json", True),
-        ("response_format.value", True),
-        ("response_format.schema", True),
-        ("response_format.json_schema.schema", True),
-        ("generationConfig.responseSchema", True),
-        ("generationConfig.responseJsonSchema", True),
-        ("generationConfig._responseJsonSchema", True),
-        ("functionDeclarations.response", True),
-        ("function_declarations.response", True),
-        ("response_format.json_schema", False),
-        ("text.format", False),
-        ("structured_outputs.other", False),
-        ("metadata.json", False),
-        ("metadata.response", False),
-        ("metadata.value", False),
-    ],
-)
-@pytest.mark.parametrize("listed", [False, True])
-def test_order_of_names_counts_where_a_server_reads_a_schema(
-    path: str, counts: bool, listed: bool
-) -> None:
-    """Each server has its own place for a schema; elsewhere these names are anybody's."""
-    bodies: list[Any] = [{"properties": {"a": 1, "b": 2}}, {"properties": {"b": 2, "a": 1}}]
-    for name in reversed(path.split(".")[1:]):
-        bodies = [[{name: body}] if listed else {name: body} for body in bodies]
-    one, other = ({path.partition(".")[0]: body} for body in bodies)
-    assert counts == (said(post(CHAT, one)) != said(post(CHAT, other)))
-
-
-def test_what_is_no_schema_there_counts_as_it_is() -> None:
-    """A server may take a word, or nothing, where others take a schema."""
-    bodies = [{"response_format": form} for form in ("json", None, ["value"], {"value": "json"})]
-    assert 4 == len({said(post(CHAT, {**BODY, **body})) for body in bodies})
-
-
-@pytest.mark.parametrize("url", [CHAT, MESSAGES, RESPONSES])
-def test_numbers_in_schemas_are_numbers(url: str) -> None:
-    """How a number is written does not count in a schema either."""
-    one, other = ({"tools": [{"schema": {"maximum": bound}}]} for bound in (1, 1.0))
-    assert said(post(url, one)) == said(post(url, other))
 
 
 @pytest.mark.parametrize(

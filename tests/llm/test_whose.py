@@ -134,7 +134,7 @@ def test_credentials_in_the_query_are_credentials(name: str) -> None:
     "request_",
     [
         pytest.param(post(CHAT, authorization="Bearer sk-secret"), id="header"),
-        pytest.param(post(CHAT, x_auth_token="sk-secret"), id="token"),
+        pytest.param(post(CHAT, helicone_auth="sk-secret"), id="gateway"),
         pytest.param(post(CHAT, x_tenant="sk-secret"), id="more"),
         pytest.param(post(f"{GENERATE}?key=sk-secret"), id="query"),
         pytest.param(post(CHAT.replace("//", "//me:sk-secret@")), id="host"),

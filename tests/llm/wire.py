@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from idemkit.llm import Request, Watch
+from idemkit.core.keys import canonical
+from idemkit.llm import Level, Request, Watch, identity
 
 OPENAI = "https://api.openai.com/v1"
 CHAT = f"{OPENAI}/chat/completions"
@@ -24,12 +25,19 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 LINES = "application/x-ndjson"
 
+BODY = {"model": "m", "input": "i", "messages": [{"role": "user", "content": "hi"}]}
+
 
 def post(url: str, body: Any = None, **headers: str) -> Request:
     """Return a request; a body that is not bytes is sent as JSON."""
     octets = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
     fields = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     return Request("POST", url, fields, octets)
+
+
+def said(request: Request, level: Level = "effect") -> bytes:
+    """Return the canonical bytes of what a request asks."""
+    return canonical(identity(request, level))
 
 
 def event(said: Any, kind: str = "") -> bytes:
