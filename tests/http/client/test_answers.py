@@ -13,7 +13,7 @@ import pytest
 
 from idemkit import Idempotency, InProgressError, llm
 from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport
-from idemkit.http.client.fetches import Fetch
+from idemkit.http.client.fetches import ThreadFetch
 from tests.core.conftest import backend
 from tests.core.worlds import Backend
 from tests.http.client.callers import CHAT, PROMPT, Caller
@@ -124,7 +124,7 @@ def test_bodies_are_gone_with_their_fetch(idempotency: Idempotency) -> None:
         with guarded(idempotency, lambda _: httpx2.Response(200, content=b"{}")) as client:
             for seed in range(5):
                 client.post(CHAT, json={**PROMPT, "seed": seed})
-        alive = [one for one in gc.get_objects() if isinstance(one, Fetch)]
+        alive = [one for one in gc.get_objects() if type(one) is ThreadFetch]
     finally:
         gc.enable()
     assert [] == alive
