@@ -162,7 +162,10 @@ class ForeignDocument(Document):
     def end(self) -> None:
         """Read it if it can be read."""
         super().end()
-        self.complete, self.failed = True, False
+        self._judge(whole=True)
+
+    def _is_failure(self, said: dict[str, Any]) -> bool:  # noqa: ARG002 - whatever it says
+        return False
 
 
 class _Sequence(Reader, ABC):
@@ -337,7 +340,7 @@ class Opening(Reader):
             self._judge(whole=not self._held and not self._streams())
 
     def _follow(self, reader: Reader) -> None:
-        self.complete, self.failed = reader.complete, reader.failed
+        self._judge(whole=reader.complete, failed=reader.failed)
 
     def _kind(self, first: int) -> type[Reader]:
         if first in _OF_EVENTS and self._name == "gemini":
