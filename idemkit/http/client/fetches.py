@@ -205,7 +205,7 @@ class ThreadFetch(Fetch):
         error: BaseException | None = None
         try:
             drive(self._produce())
-        except Exception as raised:  # noqa: BLE001 - those who read it get it
+        except BaseException as raised:  # noqa: BLE001 - those who read it get it
             error = raised
         try:
             error = drive(self._conclude(error))

@@ -81,6 +81,22 @@ def test_error_of_another_call(idempotency: Idempotency) -> None:
     assert raised.value is foreign
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ZeroDivisionError])
+def test_whatever_an_upstream_raises(idempotency: Idempotency, error: type[BaseException]) -> None:
+    """It reaches whoever asked, and the next request goes out again."""
+    raised = [error()]
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        if raised:
+            raise raised.pop()
+        return httpx2.Response(200, content=b"{}")
+
+    with guarded(idempotency, answer) as client:
+        with pytest.raises(error):
+            client.post(CHAT, json=PROMPT)
+        assert b"{}" == client.post(CHAT, json=PROMPT).content
+
+
 @pytest.mark.parametrize("body", [b"\x00" * 10, b"plain"])
 def test_body_of_any_kind(idempotency: Idempotency, body: bytes) -> None:
     """What no profile knows is compared by its bytes, and kept as it is."""
