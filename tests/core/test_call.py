@@ -22,9 +22,8 @@ def test_call_does_not_print_its_arguments() -> None:
     assert "<Call shop.pay@2:5eed>" == repr(call)
 
 
-def ask(question: str, *more: str, temperature: float = 0.0, **rest: int) -> None:
+def ask(question: str, *more: str, temperature: float = 0.0, **rest: int) -> None:  # noqa: ARG001
     """Take arguments of every kind."""
-    del question, more, temperature, rest
 
 
 @pytest.mark.parametrize(
