@@ -22,7 +22,7 @@ def test_call_does_not_print_its_arguments() -> None:
     assert "<Call shop.pay@2:5eed>" == repr(call)
 
 
-def ask(question: str, *more: str, temperature: float = 0.0, **rest: int) -> None:  # noqa: ARG001
+def ask(question: str, *more: str, temperature: float = 0.0, **rest: int) -> None:
     """Take arguments of every kind."""
 
 

@@ -129,7 +129,6 @@ async def test_samples_of_readers_who_leave_early(
     kind: Caller, model: Upstream, idem: Idempotency
 ) -> None:
     """A reader who leaves when it has heard why the answer ends has had its sample."""
-
     left = threading.Semaphore(0)
 
     def stream(exchange: Exchange) -> None:
