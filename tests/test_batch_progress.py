@@ -73,7 +73,7 @@ def test_bar_shows_the_counts(idem: Idempotency, capsys: pytest.CaptureFixture[s
     output, shown = capsys.readouterr()
     last = shown.rpartition("\r")[2]
     assert ("", True) == (output, "4/4" in last)
-    assert "2 executed, 1 replayed, 1 failed]" in last
+    assert "2 executed, 1 replayed, 1 failed [" in last
 
 
 def test_bar_shows_tokens_if_there_are_any(
@@ -83,7 +83,7 @@ def test_bar_shows_tokens_if_there_are_any(
     ask = idem.idempotent(name="shop.ask")(completion)
     ask("one")
     list(ask.map(["one"], progress=True))
-    assert "0 executed, 1 replayed, 0 failed, 13 tokens saved]" in capsys.readouterr().err
+    assert "0 executed, 1 replayed, 0 failed, 13 tokens saved [" in capsys.readouterr().err
 
 
 def test_bar_of_a_batch_that_is_left_stands(

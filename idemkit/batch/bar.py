@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -16,6 +16,10 @@ __all__ = ["Bar"]
 # It is drawn when an item comes, and needs no thread that watches over it.
 _Tqdm: Any = type("_Tqdm", (tqdm,), {"monitor_interval": 0})
 
+# A narrow terminal cuts off what is last.
+_WITH_END: Final = "{percentage:3.0f}% {n_fmt}/{total_fmt}{postfix} [{elapsed}<{remaining}] {bar}"
+_WITHOUT_END: Final = "{n_fmt}{postfix} [{elapsed}]"
+
 
 class Bar:
     """Show how far a `.map` has come.
@@ -25,7 +29,8 @@ class Bar:
     """
 
     def __init__(self, total: int | None) -> None:
-        self._bar = _Tqdm(total=total, unit=" items", file=sys.stderr, miniters=1)
+        form = _WITHOUT_END if total is None else _WITH_END
+        self._bar = _Tqdm(total=total, bar_format=form, file=sys.stderr, miniters=1)
 
     def __call__(self, progress: Progress) -> None:
         """Show it, one item further."""
