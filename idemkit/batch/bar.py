@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -20,6 +21,9 @@ _Tqdm: Any = type("_Tqdm", (tqdm,), {"monitor_interval": 0})
 _WITH_END: Final = "{percentage:3.0f}% {n_fmt}/{total_fmt}{postfix} [{elapsed}<{remaining}] {bar}"
 _WITHOUT_END: Final = "{n_fmt}{postfix} [{elapsed}]"
 
+_undrawn: Final = suppress(OSError, ValueError)
+"""Nobody's batch ends because its bar could not be drawn."""
+
 
 class Bar:
     """Show how far a `.map` has come.
@@ -30,16 +34,21 @@ class Bar:
 
     def __init__(self, total: int | None) -> None:
         form = _WITHOUT_END if total is None else _WITH_END
-        self._bar = _Tqdm(total=total, bar_format=form, file=sys.stderr, miniters=1)
+        self._bar = _Tqdm(disable=True)
+        if sys.stderr is not None:  # as in services
+            with _undrawn:
+                self._bar = _Tqdm(total=total, bar_format=form, file=sys.stderr, miniters=1)
 
     def __call__(self, progress: Progress) -> None:
         """Show it, one item further."""
         executed, replayed, failed, tokens_saved, _ = progress
         counts = f"{executed} executed, {replayed} replayed, {failed} failed"
         saved = f", {tokens_saved} tokens saved" if tokens_saved else ""
-        self._bar.set_postfix_str(counts + saved, refresh=False)
-        self._bar.update()
+        with _undrawn:
+            self._bar.set_postfix_str(counts + saved, refresh=False)
+            self._bar.update()
 
     def close(self) -> None:
         """Draw it a last time."""
-        self._bar.close()
+        with _undrawn:
+            self._bar.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from bisect import insort
 from collections import deque
 from contextvars import ContextVar, copy_context
 from functools import partial
 from itertools import count, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ class Crew:
         self._queue: deque[Place] = deque()
         self._turns: dict[str, deque[Place]] = {}
         self._numbers = count()
+        self._pid = os.getpid()
         self._workers: dict[int, Callable[[], None]] = {}
         self._context = copy_context()
         self._context.run(_crew.set, self)
@@ -72,25 +76,32 @@ class Crew:
 
     def note(self, place: Place) -> None:
         """Take note of what a place has come to: after a failure nothing may begin."""
-        if place.failed and (self._strict or not isinstance(place.error, Exception)):
+        stops = place.error is not None and not isinstance(place.error, Exception)
+        if stops or (self._strict and place.failed):
             with self._lock:
                 self._end = min(self._end, place.number)
 
     async def step(self) -> None:
-        """Wait until a call has ended; there is one to wait for."""
+        """Wait until a call has ended; there is one to wait for.
+
+        Raises:
+            RuntimeError: The workers are those of the process that this one was forked from.
+        """
+        if os.getpid() != self._pid:
+            raise RuntimeError("a .map() belongs to the process that began it; begin another here")
         self._alive = self._frame.alive()
         if self._size > 1:
             self._employ()
             await self._bell.wait(None)
         else:
             place = self._queue.popleft()
-            await self._run(place)
+            await self._frame.apart(self._run(place), self._context.copy())
             self._ended(place)
 
     async def rest(self) -> None:
         """Let nothing begin, and wait for the end of what runs."""
         self._closed = True
-        while self._workers:
+        while self._workers and os.getpid() == self._pid:  # a forked child has none of them
             await self._bell.wait(None)
 
     async def close(self) -> None:
@@ -104,7 +115,8 @@ class Crew:
 
     def _employ(self) -> None:
         with self._lock:
-            wanted = min(self._size - len(self._workers), len(self._queue))
+            begins = bool(self._queue) and self._queue[0].number < self._end
+            wanted = min(self._size - len(self._workers), len(self._queue)) if begins else 0
             for number in islice(self._numbers, wanted):
                 left = partial(self._leave, number)
                 self._workers[number] = self._frame.employ(self._work(), left)
@@ -136,7 +148,7 @@ class Crew:
         with self._lock:
             turn = self._turns[place.call.address]
             if turn:
-                self._queue.appendleft(turn.popleft())
+                insort(self._queue, turn.popleft(), key=attrgetter("number"))
             else:
                 del self._turns[place.call.address]
 

@@ -30,13 +30,15 @@ class Place:
         came: What the caller gets, still in bytes if it is a replay.
         error: What the caller gets instead.
         execution: Under which its body ran, if it did.
+        held: Bytes that it held when it was looked up.
     """
 
-    __slots__ = ("broken", "call", "came", "error", "execution", "number")
+    __slots__ = ("broken", "call", "came", "error", "execution", "held", "number")
 
     def __init__(self, number: int) -> None:
         self.number: int = number
         self.broken: bool = False
+        self.held: int = 0
         self.call: Call = _NONE
         self.came: Ran | Replay | None = None
         self.error: BaseException | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Sized
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["Source"]
@@ -25,7 +26,10 @@ class Source:
     """
 
     def __init__(self, items: object, *, asynchronous: bool) -> None:
-        self.total: int | None = len(items) if isinstance(items, Sized) else None
+        self.total: int | None = None
+        if isinstance(items, Sized):
+            with suppress(TypeError):  # of what wraps something that may have no length
+                self.total = len(items)
         self.exhausted: bool = False
         self.error: Exception | None = None
         self._items = _iterator(items, asynchronous=asynchronous)
@@ -54,10 +58,10 @@ class Source:
 
 
 def _iterator(items: object, *, asynchronous: bool) -> Any:
-    if isinstance(items, Iterable):
-        return iter(items)
     if asynchronous and isinstance(items, AsyncIterable):
         return aiter(items)
+    if isinstance(items, Iterable):
+        return iter(items)
     kind = type(items).__qualname__
     hint = " (an asynchronous one needs a coroutine function)" if not asynchronous else ""
     message = f".map() takes an iterable of items{hint}, not {kind!r}"

@@ -86,7 +86,7 @@ class Window:
             else:
                 return None
         place = self._places.popleft()
-        self._held -= place.size
+        self._held -= place.held
         return place
 
     def result(self, place: Place) -> Any:
@@ -165,7 +165,8 @@ class Window:
 
     def _admit(self, place: Place) -> None:
         self._places.append(place)
-        self._held += place.size
+        place.held = place.size
+        self._held += place.held
         if place.ended:
             self._crew.note(place)
         else:

@@ -14,6 +14,7 @@ from idemkit.stores import MemoryStore, Store
 from idemkit.stores.base import LOOK_UP_BYTES
 from idemkit.stores.near import NearStore
 from idemkit.stores.redis import RedisStore
+from idemkit.stores.redis.wire import read_found
 from idemkit.stores.sqlite import SQLiteStore
 from idemkit.testing import FaultyStore
 from tests.commands import FINGERPRINT, claim, completion, grant
@@ -119,3 +120,9 @@ def test_damaged_row_is_for_its_own_call(file: Path) -> None:
     with pytest.raises(StoreError, match="damaged"):
         drive(sqlite.look_up(asked("a")))
     drive(sqlite.close())
+
+
+@pytest.mark.parametrize("damaged", [b"D\n1", b"D\n1\n1\n2\n3\n4\n?\n", b"?", b"D\nx\ny"])
+def test_damaged_reply_is_for_its_own_call(damaged: bytes) -> None:
+    """What cannot be read is not found, and a claim tells why; the others of its page are."""
+    assert [None, None] == read_found([damaged, None])

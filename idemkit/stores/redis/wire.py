@@ -309,7 +309,14 @@ def read_decision(reply: Any) -> Decision:
 
 def read_found(reply: list[Any]) -> list[Done | None]:
     """Return what `LOOK_UP` answered: to each record what `CLAIM` would, if that is its outcome."""
-    return [answer and cast("Done", read_decision(answer)) for answer in reply]
+    return [_read_if_sound(answer) for answer in reply]
+
+
+def _read_if_sound(answer: Any) -> Done | None:
+    try:
+        return answer and cast("Done", read_decision(answer))
+    except Exception:  # noqa: BLE001 - it is damaged, as its own claim will tell
+        return None
 
 
 def _read_outcome(text: bytes) -> Recorded:
