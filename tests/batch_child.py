@@ -14,9 +14,13 @@ __all__ = ["ITEMS", "guarded", "main"]
 ITEMS = range(300)
 
 
-def guarded(url: str, log: Path, colour: str) -> Any:
+def place(url: str) -> Idempotency:
+    """Return where the batch keeps its records."""
+    return Idempotency(url, namespace="batch", lease=1)
+
+
+def guarded(idem: Idempotency, log: Path, colour: str) -> Any:
     """Return the function, which notes each run in a file before its work."""
-    idem = Idempotency(url, namespace="batch", lease=1)
 
     def note(item: int) -> None:
         with log.open("a", encoding="ascii") as runs:
@@ -38,7 +42,7 @@ def guarded(url: str, log: Path, colour: str) -> Any:
 
 def main(url: str, log: str, colour: str) -> None:
     """Go over the items, and print what each comes to."""
-    double = guarded(url, Path(log), colour)
+    double = guarded(place(url), Path(log), colour)
     if colour == "sync":
         for value in double.map(ITEMS):
             say(value)

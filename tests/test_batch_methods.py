@@ -1,5 +1,6 @@
 """`.map` of a method of any kind calls it on what it is bound to."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -7,7 +8,14 @@ import pytest
 from idemkit import Idempotency
 from tests.doors import Door
 
-KINDS = ["method", "inside_class", "outside_class", "inside_static", "outside_static"]
+KINDS = [
+    "method",
+    "inside_class",
+    # From Python 3.13 on, `@classmethod` tells nothing of the class to what is below it.
+    *(["outside_class"] if sys.version_info < (3, 13) else []),
+    "inside_static",
+    "outside_static",
+]
 
 
 class Family:

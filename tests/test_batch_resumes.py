@@ -13,7 +13,7 @@ import pytest
 
 from idemkit import Idempotency
 from idemkit.batch import window
-from tests.batch_child import ITEMS, guarded
+from tests.batch_child import ITEMS, guarded, place
 from tests.batches import Runs
 from tests.servers import DEADLINE, Server, running, valkey_binary
 
@@ -63,8 +63,9 @@ def test_killed_batch_goes_on(url: str, colour: str, tmp_path: Path) -> None:
     recorded: Counter[int] = Counter()
     for _ in range(2):
         killed_at(random.randrange(1, 120), url, str(log), colour)
-        double, runs = guarded(url, log, "sync"), read(log)
-        recorded |= Counter({item: runs[item] for item in ITEMS if double.peek(item)})
+        with place(url) as idem:
+            double, runs = guarded(idem, log, "sync"), read(log)
+            recorded |= Counter({item: runs[item] for item in ITEMS if double.peek(item)})
     with child(url, str(log), colour) as process:
         output, _ = process.communicate(timeout=DEADLINE)
     runs = read(log)
@@ -88,11 +89,12 @@ def test_two_batches_at_once_share_the_work(url: str, tmp_path: Path) -> None:
 def test_one_round_trip_for_a_page(server: Server) -> None:
     """On Redis, what is done is read with one command for each page."""
     server.do("FLUSHALL")
-    double = Idempotency(server.url).idempotent(name="shop.pay")(Runs().double)
     items = range(2 * window.PAGE + 1)
-    list(double.map(items))
-    before = server.scripts_run()
-    values = list(double.map(items))
+    with Idempotency(server.url) as idem:
+        double = idem.idempotent(name="shop.pay")(Runs().double)
+        list(double.map(items))
+        before = server.scripts_run()
+        values = list(double.map(items))
     assert ([2 * item for item in items], 3) == (values, server.scripts_run() - before)
 
 
