@@ -241,6 +241,20 @@ def test_waiter_may_close(keeper: Attendant) -> None:
     assert closed.wait(10)
 
 
+def test_two_may_close_at_once(keeper: Attendant) -> None:
+    """Whoever waits for the thread to end is not forgotten when that thread itself closes, too."""
+    others: list[threading.Thread] = []
+
+    def close() -> None:
+        others.append(threading.Thread(target=keeper.close))
+        others[-1].start()
+        wait_until(keeper._stop.is_set)
+        keeper.close()
+
+    keeper.watch("a", close)
+    wait_until(lambda: others and not any(other.is_alive() for other in others))
+
+
 def test_child_starts_afresh(keeper: Attendant, another: Open) -> None:
     """A forked child has its own thread, and none of its parent's waiters."""
     bell, stop = listening(keeper)

@@ -74,7 +74,8 @@ class Attendant:
         """Start anew: the thread and those who waited are the parent's."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._woken = self._closing = self._littered = False
+        self._stop = threading.Event()  # of that thread alone, and so for good
+        self._woken = self._littered = False
         self._rings = Rings()
         self._ears = Ears()
         self._waiting_since = 0.0
@@ -101,11 +102,11 @@ class Attendant:
     def close(self) -> None:
         """End the thread, and close its connection."""
         with self._changed:
-            thread, self._closing = self._thread, True
+            thread = self._thread
+            self._stop.set()
             self._changed.notify()
         if thread is not None and thread is not threading.current_thread():
             thread.join()
-        self._closing = False
         self._access.close()
 
     def _wake(self) -> None:
@@ -113,13 +114,14 @@ class Attendant:
             self._woken = True
             self._changed.notify()
             if self._thread is None or not self._thread.is_alive():
+                self._stop = threading.Event()
                 self._thread = threading.Thread(
-                    target=self._run, name="idemkit-sqlite", daemon=True
+                    target=self._run, args=(self._stop,), name="idemkit-sqlite", daemon=True
                 )
                 self._thread.start()
 
-    def _run(self) -> None:
-        while not self._closing:
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
             if self._writes >= WRITES_PER_ROUND:
                 self._keep()
             if self._littered:
@@ -128,18 +130,18 @@ class Attendant:
             if waiting:
                 self._listen(waiting)
             with self._changed:
-                if not self._rest():
+                if not self._rest(stop):
                     self._thread = None
                     return
 
-    def _rest(self) -> bool:
+    def _rest(self, stop: threading.Event) -> bool:
         """Sleep until there may be something to do; say whether there is."""
         if self._littered or self._rings.addresses():
             if not self._woken:
                 self._changed.wait(self._pause())
             self._woken = False
             return True
-        called = self._changed.wait_for(lambda: self._woken or self._closing, IDLE)
+        called = self._changed.wait_for(lambda: self._woken or stop.is_set(), IDLE)
         self._woken = False
         return called
 
