@@ -191,8 +191,16 @@ class Guard(ABC):
         attributes = None
         if guarded.attributes is not None and telemetry.active():
             attributes = telemetry.attributes_from(guarded.attributes, *args, **kwargs)
-        place = guarded.name, bound.label, key.hex(), fingerprint
-        return Call(*place, attributes, args, kwargs, guarded.function)
+        return Call(
+            guarded.name,
+            bound.label,
+            key.hex(),
+            fingerprint,
+            attributes,
+            args,
+            kwargs,
+            guarded.function,
+        )
 
     def told(self, came: Replay | Ran, value: Any) -> Any:
         """Return a value, after a word to telemetry of what its replay has spared."""
