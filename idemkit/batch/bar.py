@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["Bar"]
 
 
-# It is drawn when an item comes, and needs no thread that watches over it.
-_Tqdm: Any = type("_Tqdm", (tqdm,), {"monitor_interval": 0})
+# It is drawn when an item comes, and needs no thread that watches over it; nor does the collector
+# draw it, where nobody could catch what comes of that.
+_Tqdm: Any = type("_Tqdm", (tqdm,), {"monitor_interval": 0, "__del__": lambda _: None})
 
 # A narrow terminal cuts off what is last.
 _WITH_END: Final = "{percentage:3.0f}% {n_fmt}/{total_fmt}{postfix} [{elapsed}<{remaining}] {bar}"
