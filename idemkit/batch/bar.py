@@ -36,7 +36,7 @@ class Bar:
     def __init__(self, total: int | None) -> None:
         form = _WITHOUT_END if total is None else _WITH_END
         self._bar = _Tqdm(disable=True)
-        if sys.stderr is not None:  # as in services
+        if sys.stderr is not None:  # services have none
             with _undrawn:
                 self._bar = _Tqdm(total=total, bar_format=form, file=sys.stderr, miniters=1)
 

@@ -85,7 +85,7 @@ class Reply:
         self._told(part)
         return part
 
-    async def _more(self) -> Iterator[bytes] | tuple[bytes, ...]:
+    async def _more(self) -> tuple[bytes, ...]:
         try:
             return tuple(await self._answer.next(time.monotonic() + self._patience))
         except IdempotencyError as error:
