@@ -133,8 +133,11 @@ INSERT INTO idemkit_steps VALUES
 
 @contextmanager
 def beside(path: str | Path) -> Iterator[sqlite3.Connection]:
-    """Open the file as somebody else does; whatever is left open then is rolled back."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    """Open the file as somebody else does; whatever is left open then is rolled back.
+
+    It waits for its turn, seconds if need be: a store's attendant may be writing.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     with closing(connection):
         yield connection
 
