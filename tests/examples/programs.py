@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["DEADLINE", "ROOT", "run", "started"]
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 60.0
+DEADLINE = 240.0
 
 
 @contextmanager

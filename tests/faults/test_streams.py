@@ -131,7 +131,7 @@ def test_54_cancel_from_elsewhere_is_heard_with_the_next_beat(live: Far) -> None
         stream = work(7)
         await anext(stream)
         await elsewhere.acancel(work.key(7))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with pytest.raises(StreamInterruptedError) as caught:
                 await anext(stream)
         return caught.value.cancelled
