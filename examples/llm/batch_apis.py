@@ -3,8 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from http import HTTPStatus
+from typing import Any, Protocol
 
 from anthropic import Anthropic
 from anthropic.types.messages.batch_create_params import Request
@@ -94,8 +96,10 @@ class OpenAIBatches:
         if batch.output_file_id:
             for line in self.client.files.content(batch.output_file_id).iter_lines():
                 result = json.loads(line)
-                body = result["response"]["body"]
-                yield result["custom_id"], body["choices"][0]["message"]["content"]
+                # OpenAI has another file for errors; not all who speak its language do.
+                if (result["response"] or {}).get("status_code") == HTTPStatus.OK:
+                    message = result["response"]["body"]["choices"][0]["message"]
+                    yield result["custom_id"], message["content"] or ""
 
     def count(self) -> int:
         """Count all pages of the list."""
@@ -106,6 +110,9 @@ class OpenAIBatches:
 class AnthropicBatches:
     """A list of requests; nothing but their custom ids tells one batch from another.
 
+    So each ends in the batch's name, which makes two hashes of 32 and 16 digits 49 characters: up
+    to 64 letters, digits, `_` and `-` are permitted.
+
     Args:
         pause: Waits between two looks at a batch.
     """
@@ -113,12 +120,12 @@ class AnthropicBatches:
     client: Anthropic
     pause: Callable[[], None] = lambda: time.sleep(60)
 
-    def submit(self, requests: Requests, name: str) -> str:  # noqa: ARG002 - there is no place
+    def submit(self, requests: Requests, name: str) -> str:
         """Send the requests and begin."""
         batch = self.client.messages.batches.create(
             requests=[
                 Request(
-                    custom_id=custom_id,
+                    custom_id=f"{custom_id}-{name}",
                     params={
                         "model": MODEL,
                         "messages": [{"role": "user", "content": question}],
@@ -130,11 +137,11 @@ class AnthropicBatches:
         )
         return batch.id
 
-    def find(self, requests: Requests, name: str) -> str | None:  # noqa: ARG002 - see above
-        """Look for the custom ids among the results of all batches of this size."""
+    def find(self, requests: Requests, name: str) -> str | None:
+        """Look for the name in all batches of this size whose results are still kept."""
         for batch in self.client.messages.batches.list():
-            counts = batch.request_counts.model_dump().values()
-            if sum(counts) == len(requests) and self._custom_ids(batch.id) == requests.keys():
+            size = sum(batch.request_counts.model_dump().values())
+            if size == len(requests) and not batch.archived_at and self._name(batch.id) == name:
                 return batch.id
         return None
 
@@ -143,18 +150,20 @@ class AnthropicBatches:
         for result in self._ended(batch_id):
             if result.result.type == "succeeded":
                 content = result.result.message.content
-                yield result.custom_id, "".join(b.text for b in content if b.type == "text")
+                text = "".join(block.text for block in content if block.type == "text")
+                yield result.custom_id.partition("-")[0], text
 
     def count(self) -> int:
         """Count all pages of the list."""
         return sum(1 for _ in self.client.messages.batches.list())
 
-    def _custom_ids(self, batch_id: str) -> set[str]:
-        return {result.custom_id for result in self._ended(batch_id)}
+    def _name(self, batch_id: str) -> str:
+        with closing(self._ended(batch_id)) as results:
+            return str(next(results).custom_id).rpartition("-")[2]
 
-    def _ended(self, batch_id: str) -> Iterator[Any]:
+    def _ended(self, batch_id: str) -> Any:
         # Until it has ended a batch does not say what it is about.
         batches = self.client.messages.batches
         while batches.retrieve(batch_id).processing_status != "ended":
             self.pause()
-        return cast("Iterator[Any]", batches.results(batch_id))
+        return batches.results(batch_id)

@@ -4,6 +4,7 @@ Run it from the project's root: `python -m examples.llm.provider_batches`.
 """
 
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any
 import anthropic
 import openai
 
-from idemkit import Done, NotDone, configure, current, idempotent, step
+from idemkit import Done, NotDone, configure, idempotent, step
 
 from .batch_apis import AnthropicBatches, BatchAPI, OpenAIBatches
 from .provider import MODEL, Provider, claim, recipe
@@ -43,17 +44,20 @@ def record(question: str, text: str) -> str:  # noqa: ARG001 - the question is t
 
 
 # Each step is in the journal: an attempt that comes after a crash goes on behind the last of them.
-@idempotent(name="answer-all", ignore=["api"])
+# There may be many crashes in a day, and to forget a key that they have poisoned is to pay twice.
+@idempotent(name="answer-all", ignore=["api"], max_attempts=1000)
 def answer_all(api: BatchAPI, questions: Sequence[str]) -> tuple[int, int]:
     """Answer what is not recorded, in one batch; return how many were asked, and how many came."""
     requests = step("missing", missing, questions)
     if not requests:
         return 0, 0
+    # Another name than that of a batch whose answers were asked for before, and did not come.
+    name = step("name", secrets.token_hex, 8)
     batch_id = step(
         "submit",
         api.submit,
         requests,
-        batch_name(),
+        name,
         delivery="at_most_once",  # a crash in between must not submit it again ...
         reconcile=partial(find, api),  # ... but look for it
     )
@@ -71,12 +75,6 @@ def missing(questions: Sequence[str]) -> dict[str, str]:
         for key, question in keys.items()
         if record.peek(question, "") is None
     }
-
-
-def batch_name() -> str:
-    """Return a name that is the same in every attempt at this call."""
-    call = current()
-    return call.idempotency_key_for("submit") if call else ""
 
 
 def find(api: BatchAPI, call: Any) -> object:
