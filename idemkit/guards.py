@@ -137,12 +137,12 @@ class Guard(ABC):
         """Run the body under a claim, settle it, and return what it comes to."""
 
     def map(
-        self, items: Any, first: Args = (), receiver: Receiver | None = None, **how: Any
+        self, items: Any, options: Kwargs, first: Args = (), receiver: Receiver | None = None
     ) -> Any:
         """Return what the function comes to for each item, called with it after `first`."""
         from .batch import mapped  # noqa: PLC0415 - for those who have many items
 
-        return mapped(self, items, first=first, receiver=receiver, **how)
+        return mapped(self, items, first, receiver, options)
 
     def key(self, args: Args, kwargs: Kwargs, receiver: Receiver | None = None) -> str:
         """Return the key's text."""

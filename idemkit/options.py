@@ -20,6 +20,7 @@ __all__ = [
     "OnDisconnect",
     "Options",
     "Settings",
+    "check_hook",
     "check_hooks",
     "check_streams",
     "checked_name",
@@ -118,7 +119,7 @@ def refuse_unknown(door: str, options: Mapping[str, Any], known: type) -> None:
     """Refuse options that a door does not take.
 
     Raises:
-        TypeError: One is not among those of the TypedDict `known`.
+        TypeError: One is not among the members of `known`, a TypedDict or a dataclass.
     """
     for name in options:
         if name not in known.__annotations__:
@@ -173,9 +174,9 @@ def check_hooks(options: Mapping[str, Any], *, asynchronous: bool) -> None:
         hook = options.get(name)
         if hook is None or (name in _OR_A_VALUE and not callable(hook)):
             continue  # a word or a number is for `Policy` to check
-        _check_hook(name, hook, awaited=asynchronous and name in _AWAITED)
+        check_hook(name, hook, awaited=asynchronous and name in _AWAITED)
     for effect in listed("effects", options):
-        _check_hook("effects", effect, awaited=asynchronous)
+        check_hook("effects", effect, awaited=asynchronous)
 
 
 def check_streams(options: Mapping[str, Any], *, streams: bool) -> None:
@@ -203,7 +204,12 @@ def check_streams(options: Mapping[str, Any], *, streams: bool) -> None:
         raise TypeError(message)
 
 
-def _check_hook(option: str, hook: Any, *, awaited: bool) -> None:
+def check_hook(option: str, hook: Any, *, awaited: bool) -> None:
+    """Refuse a hook that cannot be called, or that nobody would await.
+
+    Raises:
+        TypeError: It is such a one.
+    """
     if not callable(hook):
         message = f"{option} must be callable, and {hook!r} is not"
         raise TypeError(message)

@@ -32,14 +32,14 @@ class _StreamGuard(Guard):
     streams = True
 
     def map(
-        self, items: Any, first: Args = (), receiver: Receiver | None = None, **how: Any
+        self, items: Any, options: Kwargs, first: Args = (), receiver: Receiver | None = None
     ) -> Any:
         """Refuse: what would be handed out of each item are items.
 
         Raises:
             TypeError: Always.
         """
-        del items, first, receiver, how
+        del items, options, first, receiver
         message = (
             f"{self.guarded.name} is a generator, of which there is no .map(): call it once for "
             "each item, or map over a function that returns a list"

@@ -81,9 +81,10 @@ def _spread(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _mapping(guard: Guard) -> Callable[..., Any]:
-    def mapping(items: Any, /, **how: Any) -> Any:
-        return guard.map(items, **how)
+    def mapping(items: Any, /, **options: Any) -> Any:
+        return guard.map(items, options)
 
+    mapping.__qualname__ = f"{guard.guarded.name}.map"  # which is what Python says of misuse
     return mapping
 
 
@@ -124,8 +125,8 @@ class _Bound:
     def forget(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._guard.forget((*self._first, *args), kwargs, self._receiver)
 
-    def map(self, items: Any, /, **how: Any) -> Any:
-        return self._guard.map(items, self._first, self._receiver, **how)
+    def map(self, items: Any, /, **options: Any) -> Any:
+        return self._guard.map(items, options, self._first, self._receiver)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Bound):
@@ -208,9 +209,9 @@ class _Method:
     def forget(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._guard.forget(args, kwargs, self._asked_of(args))
 
-    def map(self, items: Any, /, **how: Any) -> Any:
+    def map(self, items: Any, /, **options: Any) -> Any:
         receiver = "instance" if self._by_instance else self._asked_of(())
-        return self._guard.map(items, (), receiver, **how)
+        return self._guard.map(items, options, (), receiver)
 
     def __reduce__(self) -> str:
         return self.__qualname__

@@ -335,7 +335,9 @@ def test_asynchronous_items(monkeypatch: pytest.MonkeyPatch) -> None:
         ([], {"concurrency": True}, ValueError, "concurrency"),
         ([], {"on_error": "ignore"}, ValueError, "on_error must be one of 'raise', 'collect'"),
         ([], {"progress": "bar"}, TypeError, "progress must be True, False or a callable"),
-        ([], {"workers": 3}, TypeError, "workers"),
+        ([], {"progress": asyncio.sleep}, TypeError, "progress=.*would not be awaited"),
+        ([], {"concurency": 3}, TypeError, "did you mean 'concurrency'"),
+        ([], {"first": (1,)}, TypeError, r"\.map\(\) takes no option 'first'"),
     ],
 )
 def test_misuse_is_told_at_the_call(

@@ -1,6 +1,7 @@
 """How far a `.map` has come is shown as a bar, or told to whoever wants to know."""
 
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -52,6 +53,32 @@ def test_tokens_that_were_saved_are_counted(idem: Idempotency) -> None:
     ask("one")
     list(ask.map(["one", "three"], progress=told.append))
     assert [13, 13] == [progress.tokens_saved for progress in told]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A result whose usage cannot be told."""
+
+    text: str
+
+    @property
+    def usage(self) -> int:
+        """Fail."""
+        raise RuntimeError(self.text)
+
+
+def draft(text: str) -> Draft:
+    """Return a draft."""
+    return Draft(text)
+
+
+def test_result_that_tells_no_tokens_is_counted(idem: Idempotency) -> None:
+    """A result that fails where a model's answer tells what it took has saved none."""
+    told: list[Progress] = []
+    write = idem.idempotent(name="shop.write")(draft)
+    write("one")
+    assert [Draft("one")] == list(write.map(["one"], progress=told.append))
+    assert [Progress(replayed=1, total=1)] == told
 
 
 def test_teller_that_fails_ends_it(idem: Idempotency) -> None:

@@ -151,6 +151,13 @@ def test_bodies_change_no_context(concurrency: int) -> None:
     assert 0 == SEEN.get()
 
 
+def test_options_have_names() -> None:
+    """What is not named as an option is refused in the function's name."""
+    double = Door(None).guard(Runs().double)
+    with pytest.raises(TypeError, match=r"shop\.pay\.map\(\) takes 1 positional"):
+        double.map([], 8)
+
+
 def test_length_that_is_none() -> None:
     """What wraps a generator may look as if it had a length, and have none."""
     with Idempotency("memory://") as idem:

@@ -6,13 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.colour import drive
+from ..options import refuse_unknown
 from .progress import Progress
 from .source import Source
 from .terms import OnError, Terms
 from .window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
     from ..core.keys import Receiver
     from ..guards import Guard
@@ -23,10 +24,9 @@ __all__ = ["OnError", "Progress", "mapped"]
 def mapped(
     guard: Guard,
     items: Any,
-    *,
-    first: tuple[Any, ...] = (),
-    receiver: Receiver | None = None,
-    **options: Any,
+    first: tuple[Any, ...],
+    receiver: Receiver | None,
+    options: Mapping[str, Any],
 ) -> Generator[Any, None, None] | AsyncGenerator[Any, None]:
     """Return what a guarded function comes to for each item, in their order.
 
@@ -40,9 +40,11 @@ def mapped(
         options: See `Terms`.
 
     Raises:
-        TypeError: `items` cannot be iterated over here, or an option is of the wrong type.
+        TypeError: `items` cannot be iterated over here, or an option is unknown or of the
+            wrong type.
         ValueError: An option is out of range.
     """
+    refuse_unknown(".map", options, Terms)
     asynchronous = guard.caller == "async"
     source = Source(items, asynchronous=asynchronous)
     begin = partial(Window, guard, guard.bound(), source, Terms(**options), first, receiver)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from ..core.telemetry.harmless import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -76,8 +78,10 @@ class Count:
 def _tokens(value: Any) -> int:
     from .. import llm  # noqa: PLC0415 - for those who count
 
-    usage = llm.usage(value)
-    return 0 if usage is None else usage.input_tokens + usage.output_tokens
+    with harmless:  # what a result says of itself may fail, and nobody's batch ends for that
+        if (usage := llm.usage(value)) is not None:
+            return usage.input_tokens + usage.output_tokens
+    return 0
 
 
 def load_bar() -> type[Bar]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..core.policy import chosen, positive
+from ..options import check_hook
 from .progress import load_bar
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Terms:
         """Refuse what makes no sense.
 
         Raises:
-            TypeError: `progress` is neither a bool nor callable.
+            TypeError: `progress` is neither a bool nor callable, or nobody would await it.
             ValueError: `concurrency` or `on_error` is out of range.
             ModuleNotFoundError: A bar is to be shown, and the extra for it is not installed.
         """
@@ -53,3 +54,4 @@ def _check(progress: object) -> None:
     if not callable(progress):
         message = f"progress must be True, False or a callable, not {progress!r}"
         raise TypeError(message)
+    check_hook("progress", progress, awaited=False)
