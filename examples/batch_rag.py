@@ -95,9 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         folder = options.folder or made_folder()
-        documents = {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.txt"))}
+        texts = {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.txt"))}
+        documents = {name: text for name, text in texts.items() if text.strip()}
         if not documents:
-            return refuse(f"there is no folder {str(folder)!r} with *.txt files in it")
+            return refuse(f"there is no folder {str(folder)!r} with text in *.txt files")
         store = options.store or f"sqlite:///{quote(str(folder.absolute() / 'rag.db'))}"
         # The lease is how long a killed process keeps its chunks from the next one.
         with configure(store, lease=2), client_of(options.base_url) as client:

@@ -118,7 +118,8 @@ def test_makes_its_own_documents_and_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["nowhere"], "there is no folder 'nowhere' with *.txt files in it"),
+        (["nowhere"], "there is no folder 'nowhere' with text in *.txt files"),
+        (["blank"], "there is no folder 'blank' with text in *.txt files"),
         (["documents", "--store", "sqlite://records.db"], "three slashes"),
         (["documents", "--concurrency", "0"], "concurrency must be a positive whole number"),
         (["documents", "--base-url", "http://127.0.0.1:1/v1"], "Connection error"),
@@ -126,5 +127,7 @@ def test_makes_its_own_documents_and_server(tmp_path: Path) -> None:
 )
 def test_says_why_it_cannot_go_on(folder: Path, options: list[str], said: str) -> None:
     """One line says what is wrong."""
+    (folder.parent / "blank").mkdir()
+    (folder.parent / "blank" / "blank.txt").write_text(" \n", "utf-8")
     code, _, complaints = run(RAG, *options, folder=folder.parent)
     assert (2, True) == (code, said in complaints)
