@@ -31,7 +31,10 @@ class BatchAPI(Protocol):
         ...
 
     def find(self, requests: Requests, name: str) -> str | None:
-        """Return the id of the batch that was begun under a name, if there is one."""
+        """Return the id of the batch that was begun under a name, if there is one.
+
+        Nobody asks before the request that began it has left, but it may not have arrived yet.
+        """
         ...
 
     def results(self, batch_id: str) -> Iterator[tuple[str, str]]:
@@ -48,7 +51,7 @@ class OpenAIBatches:
     """A file of requests, which carries the batch's name as metadata.
 
     Args:
-        pause: Waits between two looks at a batch.
+        pause: Waits between two looks at a batch, and before one is looked for.
     """
 
     client: OpenAI
@@ -81,6 +84,7 @@ class OpenAIBatches:
 
     def find(self, requests: Requests, name: str) -> str | None:  # noqa: ARG002 - the name will do
         """Look for the name among the metadata of all batches."""
+        self.pause()  # for a request that may still be on its way
         batches = self.client.batches.list()
         return next((b.id for b in batches if b.metadata and b.metadata.get("name") == name), None)
 
@@ -114,7 +118,7 @@ class AnthropicBatches:
     to 64 letters, digits, `_` and `-` are permitted.
 
     Args:
-        pause: Waits between two looks at a batch.
+        pause: Waits between two looks at a batch, and before one is looked for.
     """
 
     client: Anthropic
@@ -139,6 +143,7 @@ class AnthropicBatches:
 
     def find(self, requests: Requests, name: str) -> str | None:
         """Look for the name in all batches of this size whose results are still kept."""
+        self.pause()  # for a request that may still be on its way
         for batch in self.client.messages.batches.list():
             size = sum(batch.request_counts.model_dump().values())
             if size == len(requests) and not batch.archived_at and self._name(batch.id) == name:

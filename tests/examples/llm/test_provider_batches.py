@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -77,6 +78,16 @@ def test_batch_of_all_is_not_taken_for_that_of_the_rest(provider: Provider, api:
     lose_submission(provider, api)
     assert (1, 1) == answer_all(api, QUESTIONS)
     assert 2 == api.count()
+
+
+def test_look_up_waits_for_what_is_on_its_way(api: BatchAPI) -> None:
+    """A batch that arrives only after its request was given up for lost is found."""
+    requests, arrived = {"1": QUESTIONS[0]}, list[str]()
+    late = replace(
+        cast("Any", api), pause=lambda: arrived or arrived.append(api.submit(requests, "late"))
+    )
+    found = late.find(requests, "late")
+    assert [found] == arrived
 
 
 def test_batch_is_found_by_name_alone(provider: Provider, api: BatchAPI) -> None:
