@@ -82,10 +82,13 @@ def test_batch_of_all_is_not_taken_for_that_of_the_rest(provider: Provider, api:
 
 def test_look_up_waits_for_what_is_on_its_way(api: BatchAPI) -> None:
     """A batch that arrives only after its request was given up for lost is found."""
-    requests, arrived = {"1": QUESTIONS[0]}, list[str]()
-    late = replace(
-        cast("Any", api), pause=lambda: arrived or arrived.append(api.submit(requests, "late"))
-    )
+    requests: dict[str, str] = {"1": QUESTIONS[0]}
+    arrived: list[str] = []
+
+    def arrive() -> None:
+        arrived.extend([] if arrived else [api.submit(requests, "late")])
+
+    late = replace(cast("Any", api), pause=arrive)
     found = late.find(requests, "late")
     assert [found] == arrived
 
