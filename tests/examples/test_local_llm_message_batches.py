@@ -102,6 +102,8 @@ def test_running_message_batch(llm: LocalLLM) -> None:
         ([], "requests"),
         ([*messages(), *messages()], "must be unique"),
         ([{"custom_id": "a", "params": 1}], "requests[0].params"),
+        ([{"custom_id": "a" * 65, "params": {}}], "1 to 64 letters"),
+        ([{"custom_id": "answer@1:a", "params": {}}], "1 to 64 letters"),
         ([{"custom_id": "a"}] * 100_001, "at most"),
     ],
 )

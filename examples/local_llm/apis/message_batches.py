@@ -1,6 +1,7 @@
 """Message batches: Anthropic's endpoints that execute many messages."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,6 +23,7 @@ __all__ = ["MessageBatches"]
 
 _PATH = "/v1/messages/batches"
 _MOST_REQUESTS = 100_000
+_CUSTOM_ID = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(slots=True)
@@ -158,6 +160,8 @@ def _parse(fields: Fields) -> list[Json]:
     for request in requests:
         request.allow(frozenset({"custom_id", "params"}))
         name = request.text("custom_id")
+        if not _CUSTOM_ID.fullmatch(name):
+            request.refuse("custom_id", "must be 1 to 64 letters, digits, '_' and '-'")
         if name in names:
             request.refuse("custom_id", "must be unique")
         names.add(name)
