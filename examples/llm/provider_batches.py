@@ -45,7 +45,7 @@ def record(question: str, text: str) -> str:  # noqa: ARG001 - the question is t
 
 # Each step is in the journal: an attempt that comes after a crash goes on behind the last of them.
 # There may be many crashes in a day, and to forget a key that they have poisoned is to pay twice.
-@idempotent(name="answer-all", ignore=["api"], max_attempts=1000)
+@idempotent(name="answer-all", ignore=["api"], max_attempts=1_000_000)
 def answer_all(api: BatchAPI, questions: Sequence[str]) -> tuple[int, int]:
     """Answer what is not recorded, in one batch; return how many were asked, and how many came."""
     requests = step("missing", missing, questions)

@@ -51,7 +51,7 @@ def test_run_is_killed_as_often_as_it_likes(api: BatchAPI) -> None:
     address = answer_all.key(api, QUESTIONS).rpartition(":")[2]
     with configure(store):
         for crash in range(50):
-            claim = Claim(b"%016d" % crash, b"", Terms(lease=1000, max_attempts=1000))
+            claim = Claim(b"%016d" % crash, b"", Terms(lease=1000, max_attempts=1_000_000))
             assert isinstance(drive(store.claim(address, claim)), Acquired)
             clock.advance(2)
         assert (3, 3) == answer_all(api, QUESTIONS)
