@@ -8,7 +8,7 @@ again and have it made again.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from ..core.ending import Ending, stopped
 from ..core.result import Result
@@ -34,7 +34,8 @@ class Transcript:
     Args:
         producer: Who runs the application.
         policy: Which answers are kept.
-        verbatim: Whether signs of life between events are taken down too.
+        verbatim: Whether it comes from another server: signs of life between events are taken down
+            too, and what ends it is for the producer to say, whatever length it declares.
     """
 
     def __init__(self, producer: Producer, policy: HTTPPolicy, *, verbatim: bool = False) -> None:
@@ -66,7 +67,8 @@ class Transcript:
         """Take down the head, which may be replaced until a part of the body has come."""
         self._kept = bool(self._policy.keep(Response(head.status, head.headers)))
         # Of an answer without a body, the length is that of another.
-        self._declared = None if head.status in _BODILESS or self._is_head() else head.declared
+        told = not (self._verbatim or head.status in _BODILESS or self._is_head())
+        self._declared = head.declared if told else None
         self.head = Head(head.status, head.headers, self._kept)
 
     def disown(self) -> None:
@@ -90,7 +92,7 @@ class Transcript:
         """
         self.disown()
         won = await self._settle(await self._result())
-        self._recorder.put(chunk)
+        self._put(cast("Head", self.head), chunk)
         self._end(won=won)
 
     async def take(self, chunk: bytes, *, last: bool) -> None:

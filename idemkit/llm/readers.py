@@ -180,10 +180,11 @@ class _Sequence(Reader, ABC):
     def __init__(self, name: str, findings: Findings) -> None:
         super().__init__(name, findings)
         self._held: bytearray = bytearray()
+        self._lost = False
 
     def take(self, chunk: bytes) -> None:
         """Look at the pieces that are there now, and keep the beginning of the next."""
-        if self.complete or self.failed:
+        if self.complete or self.failed or self._lost:
             return
         if not self._held and chunk.endswith(self.ends):
             self._look(chunk)
@@ -199,11 +200,14 @@ class _Sequence(Reader, ABC):
             del held[:cut]
             self._look(pieces)
         elif len(held) > LARGEST:
-            self._judge(whole=False, failed=True)
+            self._lost = True  # for us; whoever reads on may well understand it
+            held.clear()
 
     def end(self) -> None:
         """Look at what has no end, and is a piece if it can be read."""
-        if not (self.complete or self.failed):
+        if self._lost:
+            self._judge(whole=False, failed=True)
+        elif not (self.complete or self.failed):
             self._look(bytes(self._held))
         self._held.clear()
 
@@ -226,23 +230,14 @@ class Lines(_Sequence):
 
 
 class Events(_Sequence):
-    """Reads server-sent events up to the one that ends them, or that tells of a failure.
-
-    Where it is not known which event that is, all of them are whole when they end.
-    """
+    """Reads server-sent events up to the one that ends them, or that tells of a failure."""
 
     ends: tuple[bytes, ...] = (b"\n\n", b"\n\r\n", b"\r\r")
 
     def __init__(self, name: str, findings: Findings) -> None:
         super().__init__(name, findings)
         self._marks = _MARKS.get(name, _ERRORS)
-        self._terminal = _TERMINAL.get(name)
-
-    def end(self) -> None:
-        """Take note that nothing more comes."""
-        super().end()
-        if self._terminal is None:
-            self._judge(whole=True)
+        self._terminal = _TERMINAL.get(name, frozenset())
 
     def _look(self, pieces: bytes) -> None:
         if self._marks.are_in(pieces):
@@ -259,9 +254,25 @@ class Events(_Sequence):
         elif kind != "error":
             return  # cut off
         self._judge(
-            whole=not kinds.isdisjoint(self._terminal or ()),
+            whole=not kinds.isdisjoint(self._terminal),
             failed=not kinds.isdisjoint(_FAILING),
         )
+
+
+class ForeignEvents(Events):
+    """Reads server-sent events of which nothing is known: they are whole when they end.
+
+    One that tells of a failure need not be the last, and so all of them have failed at the end.
+    """
+
+    def end(self) -> None:
+        """Take note that nothing more comes."""
+        super().end()
+        self._judge(whole=True)
+
+    def _event(self, kind: str, text: bytes) -> None:
+        super()._event(kind, text)
+        self._lost, self.failed = self._lost or self.failed, False
 
 
 class LastEvents(Events):
@@ -297,11 +308,14 @@ def _events(pieces: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 class Page(Reader):
-    """Reads what no model has written, such as the page of a proxy: it has failed as it begins."""
+    """Reads what no model has written, such as the page of a proxy.
 
-    def __init__(self, name: str, findings: Findings) -> None:
-        super().__init__(name, findings)
-        self.failed = True
+    It has failed, but not before its end: whoever asked may want to read it.
+    """
+
+    def end(self) -> None:
+        """Take note that nothing more comes."""
+        self._judge(whole=False, failed=True)
 
 
 class Opening(Reader):
@@ -364,7 +378,7 @@ def reader(name: str, media_type: str, streams: Callable[[], bool], findings: Fi
     if name != "other":
         return Opening(name, streams, findings)
     if media_type == "text/event-stream":
-        return Events(name, findings)
+        return ForeignEvents(name, findings)
     if media_type == "application/json" or media_type.endswith("+json"):
         return ForeignDocument(name, findings)
     return Reader(name, findings)
