@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ...core.execution import Execution
     from ...errors import StreamInterruptedError
     from ..answers import Head
+    from .connections import Connections
     from .gate import Gate
 
 __all__ = ["AsyncFetch", "Fetch", "ThreadFetch"]
@@ -45,17 +46,19 @@ class Fetch(Producer):
     Args:
         gate: How it is guarded.
         execution: The claim under which it is sent.
-        transport: Sends it.
+        connections: Have what sends it.
         request: The request as it is sent.
     """
 
-    def __init__(self, gate: Gate, execution: Execution, transport: Any, request: Any) -> None:
+    def __init__(
+        self, gate: Gate, execution: Execution, connections: Connections, request: Any
+    ) -> None:
         super().__init__(gate.engine, execution, lasting=True)
         self.transcript: Transcript = Transcript(self, gate.settings.http, verbatim=True)
         self.error: BaseException | None = None
         """What it ended with before its answer was complete."""
         self._gate = gate
-        self._transport = transport
+        self._connections = connections
         self._request = request
         self._watch = Watch(execution.call.kwargs["request"])
 
@@ -68,6 +71,11 @@ class Fetch(Producer):
     def taken_over(self) -> bool:
         """Whether another caller has the claim, whose answer is the request's."""
         return self.transcript.overtaken(self.error)
+
+    @property
+    def _transport(self) -> Any:
+        """What sends it; making that may fail, as sending may."""
+        return self._connections.of(dialect_of(self._request).library)
 
     def begin(self) -> None:
         """Go, now that somebody listens."""

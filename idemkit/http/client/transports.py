@@ -101,10 +101,12 @@ class _Transport:
         return await Visit(self._gate, errand, request, fetch).answer()
 
     def _fetch(self, execution: Execution, request: Any) -> Fetch:
-        dialect = dialect_of(request)
         patience = {**request.extensions.get("timeout", {}), "read": self._gate.settings.patience}
-        transport = self._connections.of(dialect.library)
-        fetch = self._kind(self._gate, execution, transport, dialect.upstream(request, patience))
+        upstream = dialect_of(request).upstream(request, patience)
+        # Made before anybody's patience runs; what fails here fails the fetch, which then settles.
+        with suppress(Exception):
+            self._transport(request)
+        fetch = self._kind(self._gate, execution, self._connections, upstream)
         self._fetches.add(fetch)
         fetch.when_over(lambda: self._fetches.discard(fetch))
         return fetch

@@ -4,9 +4,13 @@ import asyncio
 
 import httpx
 import httpx2
+import pytest
 
+from idemkit import Idempotency
 from idemkit.core.colour import ASYNC, SYNC
 from idemkit.http.client.connections import Connections
+from tests.http.client.callers import Caller
+from tests.http.client.upstream import Upstream
 
 
 def test_one_for_each_library() -> None:
@@ -37,3 +41,16 @@ def test_what_is_given_is_the_only_one() -> None:
     given = object()
     connections = Connections(given, SYNC)
     assert (given, (given,)) == (connections.of(httpx), tuple(connections.all()))
+
+
+async def test_connections_that_cannot_be_made(
+    kind: Caller, model: Upstream, idem: Idempotency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks hears why, and the key is free: once that is mended, the request goes out."""
+    client = kind.open(model.url, idem, derive="request", client_timeout=1)
+    with monkeypatch.context() as patched:
+        patched.setenv("SSL_CERT_FILE", "/nowhere.pem")
+        with pytest.raises(OSError, match="No such file"):
+            await client.post()
+    assert (200, 1) == ((await client.post()).status_code, len(model.asked))
+    await client.close()
