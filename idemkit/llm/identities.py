@@ -6,6 +6,7 @@ import math
 import re
 from decimal import Decimal
 from json import JSONEncoder
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -122,7 +123,9 @@ def whose(request: Request, *, credential: bool = True, headers: Collection[str]
     accounts = [("host", host) for host in request.foreign_hosts] + _fields(request, _ACCOUNTS)
     told = _fields(request, [name.lower() for name in headers]), secrets if credential else []
     account = digest(b"credential", *(canonical(sorted(pairs)) for pairs in told))
-    return request.origin, request.path, sorted(query), sorted(accounts), account
+    # The values of one name stay in their order.
+    query.sort(key=itemgetter(0))
+    return request.origin, request.segments, query, sorted(accounts), account
 
 
 def decode(body: bytes) -> Any:
@@ -182,7 +185,10 @@ _write: Final = JSONEncoder(separators=(",", ":"), default=_inside).encode
 
 def _number(digits: str) -> int | float | bytes:
     """Return one value for one number, however it is written; its digits where none is exact."""
-    exact, value = Decimal(digits), float(digits)
+    try:
+        exact, value = Decimal(digits), float(digits)
+    except ArithmeticError:  # an exponent that no decimal has
+        return digits.encode()
     if Decimal(repr(value)) != exact:
         return digits.encode()
     return int(exact) if value.is_integer() else value

@@ -53,7 +53,13 @@ class Request(NamedTuple):
     @property
     def path(self) -> str:
         """The path, percent-decoded; what is no UTF-8 stays distinct."""
-        return unquote(urlsplit(self.url).path, errors="surrogateescape") or "/"
+        return "/".join(self.segments)
+
+    @property
+    def segments(self) -> list[str]:
+        """What stands between the slashes of the path, likewise; an encoded slash is none."""
+        written = urlsplit(self.url).path or "/"
+        return [unquote(part, errors="surrogateescape") for part in written.split("/")]
 
     @property
     def query(self) -> str:

@@ -78,6 +78,19 @@ def test_places_stay_apart(url: str) -> None:
     assert whose(post(CHAT)) != whose(post(url))
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("/accounts/a%2Fb", "/accounts/a/b"),
+        ("/accounts/a%2Fb", "/accounts/a%252Fb"),
+        ("/accounts?id=1&id=2", "/accounts?id=2&id=1"),
+    ],
+)
+def test_what_is_written_for_a_reason(one: str, other: str) -> None:
+    """An encoded slash divides nothing, and the values of one name have an order."""
+    assert whose(post(f"{OPENAI}{one}")) != whose(post(f"{OPENAI}{other}"))
+
+
 @pytest.mark.parametrize("name", OF_NOBODY)
 def test_other_headers_do_not_count(name: str) -> None:
     """What varies from one attempt to the next tells nothing of an account."""

@@ -54,7 +54,7 @@ class Fetch(Producer):
         self, gate: Gate, execution: Execution, connections: Connections, request: Any
     ) -> None:
         super().__init__(gate.engine, execution, lasting=True)
-        self.transcript: Transcript = Transcript(self, gate.settings.http, verbatim=True)
+        self.transcript: Transcript = Transcript(self, gate.http, verbatim=True)
         self.error: BaseException | None = None
         """What it ended with before its answer was complete."""
         self._gate = gate

@@ -12,8 +12,10 @@ from ...llm import Request, identity, profile, whose
 from ..door import check_idempotency
 from ..fingerprint import fingerprint
 from ..follower import Case
+from ..policy import HTTPPolicy
 from ..syntax import parse_key
 from .occurrences import Occurrences
+from .settings import succeeded
 
 if TYPE_CHECKING:
     from ...core.engine import Engine
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ...llm import Result
     from ...operation import Configuration
     from ...stores.base import Caller
+    from ..views import Response
     from .occurrences import Ticket
     from .settings import Settings
 
@@ -69,6 +72,8 @@ class Gate:
         self._idempotency = idempotency
         self._caller: Caller = caller
         self._policy = idempotency.refined(settings.of_engine)
+        self.http: HTTPPolicy = HTTPPolicy(keep=_kept, max_response=self._policy.max_bytes)
+        """Which answers are kept, by their status and size."""
         self._occurrences = Occurrences()
         self._head = prefix(idempotency.namespace, "idemkit.http.client", 1)
 
@@ -149,6 +154,10 @@ class Gate:
         series = await around.series(self._caller)
         ticket = self._occurrences.take(around, digest(place, payload))
         return ("within", around.call.key, series, payload, ticket.number), ticket
+
+
+def _kept(response: Response) -> bool:
+    return succeeded(response.status)
 
 
 def _around() -> Execution | None:

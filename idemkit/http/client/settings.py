@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...core.policy import OnDuplicate, chosen, seconds
-from ..policy import HTTPPolicy, check_hook
+from ..policy import Derive, check_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ...core.policy import TTL, Duration
     from ...llm import Price, Request, Result
-    from ..policy import Derive
-    from ..views import Response
 
     Scope = Callable[[Request], str]
 
@@ -24,10 +22,6 @@ __all__ = ["Settings", "succeeded"]
 def succeeded(status: int) -> bool:
     """Say whether an answer is a success; nothing else is kept."""
     return 200 <= status < 300  # noqa: PLR2004 - known to every reader
-
-
-def _kept(response: Response) -> bool:
-    return succeeded(response.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +37,6 @@ class Settings:
         timeout: Likewise.
         prices: Likewise.
         scope: Likewise.
-        http: Which answers are kept, by their status.
         patience: `timeout` in seconds.
         wait_seconds: `wait` in seconds, or infinity.
 
@@ -60,17 +53,17 @@ class Settings:
     timeout: Duration
     prices: Mapping[str, Price]
     scope: Scope | None
-    http: HTTPPolicy = field(init=False)
     patience: float = field(init=False)
     wait_seconds: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Bring settings to the form in which they are used, and refuse what makes no sense."""
         chosen(self.on_duplicate, "on_duplicate", OnDuplicate)
+        if self.derive is not None:
+            chosen(self.derive, "derive", Derive)
         for hook, name in ((self.record, "record"), (self.scope, "scope")):
             if hook is not None:
                 check_hook(hook, name)
-        self._set("http", HTTPPolicy(derive=self.derive, keep=_kept))
         self._set("patience", seconds(self.timeout, "timeout"))
         wait = float("inf") if self.wait is None else seconds(self.wait, "wait")
         self._set("wait_seconds", wait)
