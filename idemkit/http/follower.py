@@ -187,7 +187,7 @@ class Follower:
             if answer is not None:
                 return answer
             if not self._takes_over:
-                raise self._disappointed()
+                return await self._missed()
 
     def recall(self) -> Answer | None:
         """Return the answer if this process knows it without asking the store."""
@@ -234,6 +234,14 @@ class Follower:
             raise self._not_kept(recorded)
         reader = await self._engine.replayer(self._call, self._policy, None, self.opened)
         return await self._headed(reader, "replayed")
+
+    async def _missed(self) -> Answer:
+        """Return an answer that was over when we began to listen; if it failed, say so."""
+        found = await self._engine.look_up((self._call,))
+        answer = await self._replay(found[0]) if found[0] is not None else None
+        if answer is None:
+            raise self._disappointed()
+        return answer
 
     async def _join(self, running: Running) -> Answer | None:
         place = Cursor(running.epoch, 0)
