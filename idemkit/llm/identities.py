@@ -56,12 +56,20 @@ _CREDENTIAL: Final = re.compile(
     r"(?!x-stainless-|prompt-cache-|proxy-|.*(?:idempotency|cache)-key$)"
     r"(?:.*(?:authorization|credential).*|.*apikey|(?:.*-)?(?:key|token|auth|secret))"
 )
+# What is signed is signed anew for each attempt, with the same key.
+_SIGNED: Final = re.compile(r"AWS4-\S+ +Credential=([^/,]+)/.*")
+# The account that pays, and whom a gateway is to ask.
 _ACCOUNTS: Final = (
     "anthropic-user-profile-id",
     "anthropic-workspace-id",
+    "azureml-model-deployment",
+    "helicone-target-url",
     "openai-organization",
     "openai-project",
     "x-goog-user-project",
+    "x-portkey-config",
+    "x-portkey-custom-host",
+    "x-portkey-provider",
 )
 _SECRET: Final = re.compile(
     r"(?:(?:api|access|subscription)[-_]?)?key|(?:(?:api|access|auth|session)[-_]?)?token|auth"
@@ -119,7 +127,11 @@ def whose(request: Request, *, credential: bool = True, headers: Collection[str]
             secrets.append((name, value))
         elif name not in format_:
             query.append((name, value))
-    secrets += [pair for pair in request.headers if _CREDENTIAL.fullmatch(pair[0])]
+    secrets += [
+        (name, _SIGNED.sub(r"\1", value))
+        for name, value in request.headers
+        if _CREDENTIAL.fullmatch(name)
+    ]
     accounts = [("host", host) for host in request.foreign_hosts] + _fields(request, _ACCOUNTS)
     told = _fields(request, [name.lower() for name in headers]), secrets if credential else []
     account = digest(b"credential", *(canonical(sorted(pairs)) for pairs in told))

@@ -30,6 +30,11 @@ HEADERS = [
     "x_amz_credential",
     "x_auth_token",
     "x_portkey_api_key",
+    "azureml_model_deployment",
+    "helicone_target_url",
+    "x_portkey_config",
+    "x_portkey_custom_host",
+    "x_portkey_provider",
     "host",
 ]
 QUERY = [
@@ -127,6 +132,19 @@ def test_more_headers_can_count(names: Collection[str], counts: bool) -> None:
     assert counts == (
         whose(one, credential=False, headers=names) != whose(other, credential=False, headers=names)
     )
+
+
+def signed(key: str, signature: str, day: int = 21) -> object:
+    """Return whose a request is that carries a signature of AWS."""
+    place = f"{key}/202611{day}/eu-west-1/bedrock/aws4_request"
+    told = f"AWS4-HMAC-SHA256 Credential={place}, SignedHeaders=host, Signature={signature}"
+    return whose(post(CHAT, authorization=told))
+
+
+def test_signatures_are_those_of_a_key() -> None:
+    """Each attempt is signed anew; what tells callers apart is the key they sign with."""
+    assert signed("AKIA1", "5f01") == signed("AKIA1", "c3aa", day=22)
+    assert signed("AKIA1", "5f01") != signed("AKIA2", "5f01")
 
 
 def test_alt_counts_elsewhere() -> None:
