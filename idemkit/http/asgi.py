@@ -265,12 +265,9 @@ class _Visit:
             follower.leave()
             self._exchange = None
             return None
-        transcript = exchange.transcript
-        if follower.left or transcript.head is None:
+        if follower.left or exchange.transcript.head is None:
             raise GoneError
-        if transcript.whole is not None:
-            return Answer(transcript.head, execution.kind, (transcript.whole,))
-        return Answer(transcript.head, execution.kind, chunks[1:], reader)
+        return exchange.answer(chunks, reader)
 
     async def _first(self, reader: Reader) -> Sequence[bytes]:
         chunks = await self._come(reader.next(time.monotonic() + TRUST))

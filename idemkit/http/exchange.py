@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..core.colour import ASYNC
 from ..producers import TaskProducer
+from .answering import Answering
 from .answers import Head
-from .transcript import Transcript
 from .views import GUARDED, Headers
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..core.colour import Bell
     from ..core.engine import Engine
     from ..core.execution import Execution
-    from ..errors import StreamInterruptedError
     from .policy import HTTPPolicy
 
     Message = MutableMapping[str, Any]
@@ -49,7 +48,7 @@ _PAST_US: Final = frozenset(
 logger: Final = logging.getLogger("idemkit")
 
 
-class Exchange(TaskProducer):
+class Exchange(Answering, TaskProducer):
     """One request on its way through an application.
 
     Args:
@@ -71,32 +70,14 @@ class Exchange(TaskProducer):
         scope: MutableMapping[str, Any],
         body: bytes,
     ) -> None:
-        super().__init__(engine, execution, lasting=policy.on_disconnect == "continue")
-        self.transcript: Transcript = Transcript(self, policy)
+        super().__init__(engine, execution, policy, lasting=policy.on_disconnect == "continue")
         self.headers: Sequence[tuple[bytes, bytes]] = ()
         """The header fields of the answer, as the application sent them."""
-        self.error: BaseException | None = None
-        """What it ended with before its answer was complete."""
         self._awaited = True
         self._app = app
         self._scope = {**scope, GUARDED: True, "extensions": _ours(scope.get("extensions"))}
         self._body: bytes | None = body
         self._over: Bell | None = None
-
-    def stop(self, error: StreamInterruptedError | None = None) -> None:
-        """Ask it to stop; what comes after a complete answer is the application's own."""
-        if not self.transcript.ending:
-            super().stop(error)
-
-    @property
-    def waited_for(self) -> bool:
-        """Whether closing waits for it: always, for a server that stops has lost its clients."""
-        return True
-
-    @property
-    def taken_over(self) -> bool:
-        """Whether another caller has the claim, whose answer is the request's."""
-        return self.transcript.overtaken(self.error)
 
     def heard(self) -> BaseException | None:
         """Return what it ended with, to a client whom it is raised for."""

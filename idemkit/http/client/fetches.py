@@ -13,10 +13,9 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from ...core.colour import ASYNC, drive, limit
-from ...errors import MaxRunExceededError
 from ...llm import Watch
-from ...producers import Producer, TaskProducer
-from ..transcript import Transcript
+from ...producers import TaskProducer
+from ..answering import Answering
 from .dialects import dialect_of
 from .settings import succeeded
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
     from ...core.execution import Execution
-    from ...errors import StreamInterruptedError
     from ..answers import Head
     from .connections import Connections
     from .gate import Gate
@@ -40,7 +38,7 @@ _STREAMS: Final = ("text/event-stream", "application/x-ndjson", "application/jso
 _WHOLE: Final = ("application/json", "application/problem+json", "text/")
 
 
-class Fetch(Producer):
+class Fetch(Answering):
     """One request on its way, and what has come back so far.
 
     Args:
@@ -53,24 +51,11 @@ class Fetch(Producer):
     def __init__(
         self, gate: Gate, execution: Execution, connections: Connections, request: Any
     ) -> None:
-        super().__init__(gate.engine, execution, lasting=True)
-        self.transcript: Transcript = Transcript(self, gate.http, verbatim=True)
-        self.error: BaseException | None = None
-        """What it ended with before its answer was complete."""
+        super().__init__(gate.engine, execution, gate.http, lasting=True, verbatim=True)
         self._gate = gate
         self._connections = connections
         self._request = request
         self._watch = Watch(execution.call.kwargs["request"])
-
-    @property
-    def waited_for(self) -> bool:
-        """Whether closing waits for it: always, for it has been paid for."""
-        return True
-
-    @property
-    def taken_over(self) -> bool:
-        """Whether another caller has the claim, whose answer is the request's."""
-        return self.transcript.overtaken(self.error)
 
     @property
     def _transport(self) -> Any:
@@ -79,11 +64,6 @@ class Fetch(Producer):
 
     def begin(self) -> None:
         """Go, now that somebody listens."""
-
-    def stop(self, error: StreamInterruptedError | None = None) -> None:
-        """Ask it to stop; a complete answer is being recorded, and will be."""
-        if not self.transcript.ending:
-            super().stop(error)
 
     @abstractmethod
     async def _send(self) -> Any:
@@ -182,7 +162,7 @@ class AsyncFetch(Fetch, TaskProducer):
         await response.aclose()
 
     async def _drain(self, parts: AsyncIterator[bytes]) -> None:
-        with suppress(MaxRunExceededError, Exception):
+        with suppress(Exception):
             await limit(_exhaust(parts), DRAIN)
 
     async def _settled(self, settling: Coroutine[Any, Any, BaseException]) -> BaseException:

@@ -7,11 +7,14 @@ and asks again asks for that same one: a number whose answer was not delivered i
 from __future__ import annotations
 
 import threading
+from functools import partial
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...core.execution import Execution
 
 __all__ = ["Occurrences", "Ticket"]
@@ -21,54 +24,42 @@ class Ticket:
     """The number of one request among those like it.
 
     Args:
-        tally: Where it is counted.
         number: From 0.
+        give_back: Has the number given out anew.
     """
 
-    def __init__(self, tally: _Tally, number: int) -> None:
+    def __init__(self, number: int, give_back: Callable[[], None]) -> None:
         self.number: int = number
-        self._tally: _Tally | None = tally
+        self._give_back: Callable[[], None] | None = give_back
 
     def delivered(self) -> None:
         """Take note that the client has its answer."""
-        self._tally = None
+        self._give_back = None
 
     def returned(self) -> None:
         """Give the number back, unless the client has its answer."""
-        tally, self._tally = self._tally, None
-        if tally is not None:
-            tally.give_back(self.number)
-
-
-class _Tally:
-    """How many requests of one kind there have been."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._open: list[int] = []
-        self._lock = threading.Lock()
-
-    def take(self) -> Ticket:
-        with self._lock:
-            if self._open:
-                return Ticket(self, heappop(self._open))
-            self._count += 1
-            return Ticket(self, self._count - 1)
-
-    def give_back(self, number: int) -> None:
-        with self._lock:
-            heappush(self._open, number)
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
 
 
 class Occurrences:
     """What all guarded calls that are running have asked for; safe from every thread."""
 
     def __init__(self) -> None:
-        self._of: WeakKeyDictionary[Execution, dict[bytes, _Tally]] = WeakKeyDictionary()
+        # Of each kind the numbers that are to be had; the largest of them is the first fresh one.
+        self._of: WeakKeyDictionary[Execution, dict[bytes, list[int]]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def take(self, execution: Execution, fingerprint: bytes) -> Ticket:
         """Return the number of a request among those of its kind in one guarded call."""
         with self._lock:
-            tally = self._of.setdefault(execution, {}).setdefault(fingerprint, _Tally())
-        return tally.take()
+            numbers = self._of.setdefault(execution, {}).setdefault(fingerprint, [0])
+            number = heappop(numbers)
+            if not numbers:
+                heappush(numbers, number + 1)
+        return Ticket(number, partial(self._give_back, numbers, number))
+
+    def _give_back(self, numbers: list[int], number: int) -> None:
+        with self._lock:
+            heappush(numbers, number)

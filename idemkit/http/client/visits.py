@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from ...core.execution import Execution
 from ...errors import IdempotencyError, InProgressError, StreamInterruptedError
@@ -108,13 +108,9 @@ class Visit:
 
     async def _first(self, fetch: Fetch, reader: Reader) -> Answer:
         try:
-            parts = await reader.next(time.monotonic() + self._patience)
+            return fetch.answer(await reader.next(time.monotonic() + self._patience), reader)
         except TimeoutError:
             raise self._dialect.tired(self._request) from None
-        head, whole = cast("Head", fetch.transcript.head), fetch.transcript.whole
-        if whole is not None:
-            return Answer(head, fetch.execution.kind, (whole,))
-        return Answer(head, fetch.execution.kind, parts[1:], reader)
 
     def _refused(self, error: IdempotencyError) -> Any:
         """Return the response for an error of ours, or raise what it means to the caller."""
