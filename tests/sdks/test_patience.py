@@ -1,13 +1,29 @@
 """Clients whose own timeout is shorter than an answer: they try again, and pay once."""
 
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
 import pytest
 
-from examples.local_llm import LocalLLM, Slow
+from examples.local_llm import Fault, LocalLLM, Slow
 from tests.sdks.conftest import Open
 from tests.sdks.talks import Ask, Colour
 
 FIRST_BYTE = 2.0
 TIMEOUT = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Fault):
+    """The reply is held back until it may go."""
+
+    may_go: Event
+
+    def play(self, scene: Any) -> Any:
+        """Wait."""
+        assert self.may_go.wait(20)
+        return scene.answer()
 
 
 @pytest.mark.slow
@@ -35,10 +51,12 @@ async def test_impatient_reader(
     stream: Ask, colour: Colour, llm: LocalLLM, open_talk: Open
 ) -> None:
     """A stream that pauses for longer than its reader waits comes whole the next time."""
-    llm.script(Slow(first=4 * TIMEOUT / 10))
+    may_go = Event()
+    llm.script(Held(may_go=may_go))
     talk = open_talk(stream, colour, timeout=TIMEOUT / 10)
     with pytest.raises(Exception):  # noqa: B017, PT011 - each package has its own
         await talk.whole()
+    may_go.set()
     patient = open_talk(stream, colour)
     first, second = await patient.whole(), await patient.whole()
     assert (1, first) == (len(llm.requests), second)
