@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...core.colour import ASYNC, drive, limit
 from ...llm import Watch
+from ...llm.profiles import streams
 from ...producers import TaskProducer
 from ..answering import Answering
 from .dialects import dialect_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
     from ...core.execution import Execution
+    from ...llm import Request as Asked
     from ..answers import Head
     from .connections import Connections
     from .gate import Gate
@@ -35,7 +37,7 @@ used again."""
 
 _MOST_AT_ONCE: Final = 1024 * 1024
 _STREAMS: Final = ("text/event-stream", "application/x-ndjson", "application/jsonl", "multipart/")
-_WHOLE: Final = ("application/json", "application/problem+json", "text/")
+_WHOLE: Final = ("application/json", "application/problem+json")
 
 
 class Fetch(Answering):
@@ -55,7 +57,8 @@ class Fetch(Answering):
         self._gate = gate
         self._connections = connections
         self._request = request
-        self._watch = Watch(execution.call.kwargs["request"])
+        self._asked: Asked = execution.call.kwargs["request"]
+        self._watch = Watch(self._asked)
 
     @property
     def _transport(self) -> Any:
@@ -87,10 +90,10 @@ class Fetch(Answering):
             head = dialect_of(self._request).head(response)
             self._watch.start(head.status, head.headers)
             self.transcript.start(head)
-            if _comes_whole(head) or not succeeded(head.status):
-                await self._take_whole(response)
-            else:
+            if succeeded(head.status) and (not _comes_whole(head) or streams(self._asked)):
                 await self._take_parts(response)
+            else:
+                await self._take_whole(response)
         finally:
             await self._hang_up(response)
 

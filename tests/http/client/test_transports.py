@@ -46,6 +46,33 @@ async def test_stream_replays(client: Caller, model: Upstream) -> None:
     assert (1, [b"".join(events("a", "b", "c"))] * 2) == (len(model.asked), bodies)
 
 
+@pytest.mark.parametrize(
+    ("path", "kind_of_text"),
+    [("/write", "text/plain; charset=utf-8"), (CHAT, "text/plain"), (CHAT, "application/json")],
+)
+async def test_stream_by_another_name(
+    client: Caller, model: Upstream, path: str, kind_of_text: str
+) -> None:
+    """Text that has no length, and streams that were asked for, come as they are written."""
+    go, said = threading.Event(), events("a", "b")
+
+    def slow(exchange: Exchange) -> None:
+        exchange.head(headers={"Content-Type": kind_of_text})
+        exchange.part(said[0])
+        assert go.wait(10)
+        exchange.part(*said[1:])
+        exchange.end()
+
+    model.script = slow
+    asked = {**PROMPT, "stream": True}
+    parts = client.stream(path, json=asked)
+    first = await anext(parts)
+    go.set()
+    rest = b"".join([part async for part in parts])
+    replay = (await client.post(path, json=asked)).content
+    assert (said[0], b"".join(said[1:]), first + rest, 1) == (first, rest, replay, len(model.asked))
+
+
 async def test_two_at_once(client: Caller, model: Upstream) -> None:
     """A request that comes while the first runs attaches to it."""
     go = threading.Event()
