@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from .answers import result_of
+from .marks import DONE, LINES, marks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +23,6 @@ __all__ = ["LARGEST", "Reader", "reader"]
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a document or of an event, above which it is not read."""
 
-_DONE: Final = b"[DONE]"
 _TERMINAL: Final = {
     "chat.completions": frozenset({"[DONE]"}),
     "completions": frozenset({"[DONE]"}),
@@ -32,54 +32,11 @@ _TERMINAL: Final = {
 _FAILING: Final = frozenset({"error", "response.cancelled", "response.failed"})
 _FAILED: Final = ("cancelled", "failed")
 
-_RESPONSE_ENDS: Final = tuple(
-    b"response." + end for end in (b"completed", b"incomplete", b"failed", b"cancelled")
-)
-
 _BOM: Final = b"\xef\xbb\xbf"
 # No JSON that a model's endpoint answers begins like a field of an event: `data:`, `event:`,
 # `id:`, `retry:`, or a comment.
 _OF_EVENTS: Final = tuple(b"deir:")
 _OF_JSON: Final = tuple(b"{[")
-
-
-class Marks(NamedTuple):
-    """What is worth reading, told by bytes that are not.
-
-    Args:
-        words: Stand nowhere else, or rarely.
-        members: Names of JSON, each with the idle value that it usually has, in both spellings.
-    """
-
-    words: tuple[bytes, ...]
-    members: tuple[tuple[bytes, bytes, bytes], ...]
-
-    def are_in(self, pieces: bytes) -> bool:
-        """Tell whether there may be something to read; only if there is nothing, it is sure."""
-        for word in self.words:
-            if word in pieces:
-                return True
-        for name, tight, loose in self.members:
-            found = pieces.count(name)
-            if found and found != pieces.count(tight) + pieces.count(loose):
-                return True
-        return False
-
-
-_ERROR_WORDS: Final = (b"event: error", b"event:error")
-_ERROR: Final = (b'"error"', b'"error":null', b'"error": null')
-_REASON: Final = (b'"finish_reason"', b'"finish_reason":null', b'"finish_reason": null')
-_USAGE: Final = (b'"usage"', b'"usage":null', b'"usage": null')
-_LAST: Final = (b'"done"', b'"done":false', b'"done": false')
-_ERRORS: Final = Marks(_ERROR_WORDS, (_ERROR,))
-_CHAT: Final = Marks((_DONE, *_ERROR_WORDS), (_ERROR, _REASON, _USAGE))
-_MARKS: Final = {
-    "chat.completions": _CHAT,
-    "completions": _CHAT,
-    "messages": Marks((b"message_", *_ERROR_WORDS), (_ERROR,)),
-    "responses": Marks((*_RESPONSE_ENDS, *_ERROR_WORDS), (_ERROR,)),
-}
-_LINE_MARKS: Final = Marks((), (_LAST, _ERROR))
 
 
 class Reader:
@@ -222,7 +179,7 @@ class Lines(_Sequence):
     ends: tuple[bytes, ...] = (b"\n",)
 
     def _look(self, pieces: bytes) -> None:
-        for line in pieces.splitlines() if _LINE_MARKS.are_in(pieces) else ():
+        for line in pieces.splitlines() if LINES.are_in(pieces) else ():
             if self.complete or self.failed:
                 return
             said = self._read(line)
@@ -236,7 +193,7 @@ class Events(_Sequence):
 
     def __init__(self, name: str, findings: Findings) -> None:
         super().__init__(name, findings)
-        self._marks = _MARKS.get(name, _ERRORS)
+        self._marks = marks_of(name)
         self._terminal = _TERMINAL.get(name, frozenset())
 
     def _look(self, pieces: bytes) -> None:
@@ -249,7 +206,7 @@ class Events(_Sequence):
         said, kinds = self._read(text), {kind}
         if isinstance(said, dict):
             kinds.add(str(said.get("type")))
-        elif text.strip() == _DONE:
+        elif text.strip() == DONE:
             kinds.add("[DONE]")
         elif kind != "error":
             return  # cut off
