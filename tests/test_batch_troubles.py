@@ -165,6 +165,25 @@ def test_length_that_is_none() -> None:
         assert [2, 4] == list(double.map(tqdm(iter([1, 2]), file=io.StringIO())))
 
 
+class Endless:
+    """A source that is asked for its length in vain."""
+
+    def __len__(self) -> int:
+        """Fail, as data sets do that are read as they come."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[int]:
+        """Return the items."""
+        return iter([1, 2])
+
+
+def test_length_that_nobody_knows() -> None:
+    """A source need not know how long it is, however it says so."""
+    with Idempotency("memory://") as idem:
+        double = idem.idempotent(name="double")(Runs().double)
+        assert [2, 4] == list(double.map(Endless()))
+
+
 class Broken(io.StringIO):
     """A stream that nobody reads any more."""
 

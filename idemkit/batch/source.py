@@ -28,7 +28,7 @@ class Source:
     def __init__(self, items: object, *, asynchronous: bool) -> None:
         self.total: int | None = None
         if isinstance(items, Sized):
-            with suppress(TypeError):  # of what wraps something that may have no length
+            with suppress(Exception):  # of what has no length after all; each says so its own way
                 self.total = len(items)
         self.exhausted: bool = False
         self.error: Exception | None = None
