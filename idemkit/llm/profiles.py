@@ -139,6 +139,10 @@ _GEMINI: Final = re.compile(
     r".*/(?:models|tunedModels|endpoints)/([^/]+)"
     r":(generateContent|streamGenerateContent|embedContent|batchEmbedContents)"
 )
+# Google's name for Anthropic's messages.
+_VERTEX: Final = re.compile(
+    r".*/publishers/anthropic/models/(?!count-tokens:)([^/]+):(?:raw|streamRaw)Predict"
+)
 _OTHER: Final = Profile("other", "other")
 
 
@@ -165,6 +169,9 @@ def _found(path: str) -> Profile:
     gemini = _GEMINI.fullmatch(path)
     if gemini is not None:
         return Profile("gemini", f"gemini.{gemini[2]}", gemini[1], _FIELDS["gemini"])
+    vertex = _VERTEX.fullmatch(path)
+    if vertex is not None:
+        return Profile("messages", "messages", vertex[1], _FIELDS["messages"])
     path = path.rstrip("/")
     name = next((name for end, name in _PLAIN.items() if path.endswith(end)), None)
     if name is None:

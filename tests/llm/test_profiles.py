@@ -70,6 +70,22 @@ def test_gemini_names_model_and_verb_in_the_path(place: str, verb: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("end", "name", "model"),
+    [
+        ("claude-5@20260101:rawPredict", "messages", "claude-5@20260101"),
+        ("claude-5@20260101:streamRawPredict", "messages", "claude-5@20260101"),
+        ("count-tokens:rawPredict", "other", ""),
+        ("claude-5@20260101:predict", "other", ""),
+    ],
+)
+def test_vertex_names_the_model_in_the_path(end: str, name: str, model: str) -> None:
+    """Messages go to Google under a name of its own, and are answered as at Anthropic."""
+    place = "/v1/projects/p/locations/l/publishers/anthropic/models/"
+    found = profile(post(f"https://google.example{place}{end}"))
+    assert (name, name, model) == (found.name, found.operation, found.model)
+
+
 def test_other_verbs_of_gemini_are_unknown() -> None:
     """What counts tokens generates nothing."""
     assert "other" == profile(post(f"{GEMINI}countTokens")).name

@@ -89,7 +89,8 @@ class Dialect(NamedTuple):
     def upstream(self, request: Any, timeout: dict[str, float | None]) -> Any:
         """Return the request as it is sent on: uncompressed, and with our own patience."""
         headers = request.headers.copy()
-        headers["accept-encoding"] = "identity"
+        if not _is_signed(headers):
+            headers["accept-encoding"] = "identity"
         extensions = {**request.extensions, "timeout": timeout}
         return self.library.Request(
             request.method,
@@ -98,6 +99,11 @@ class Dialect(NamedTuple):
             stream=request.stream,
             extensions=extensions,
         )
+
+
+def _is_signed(headers: Any) -> bool:
+    """Say whether a server would notice that a field of a request was changed on its way."""
+    return "signature-input" in headers or "SignedHeaders=" in headers.get("authorization", "")
 
 
 def dialect_of(request: Any) -> Dialect:

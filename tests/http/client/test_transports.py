@@ -1,6 +1,7 @@
 """What every kind of client gets: one request upstream, and its answer for all."""
 
 import asyncio
+import gzip
 import json
 import threading
 
@@ -292,6 +293,26 @@ async def test_upstream_sees_no_difference(client: Caller, model: Upstream) -> N
         sent.path,
         *(sent.headers[name] for name in ("x-own", "idempotency-key", "accept-encoding")),
     )
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        {"Authorization": "AWS4-HMAC-SHA256 Credential=K/x, SignedHeaders=accept-encoding;host"},
+        {"Signature-Input": 'sig1=("accept-encoding")', "Signature": "sig1=:AA==:"},
+    ],
+    ids=["aws", "rfc9421"],
+)
+async def test_what_is_signed_is_sent(
+    client: Caller, model: Upstream, signature: dict[str, str]
+) -> None:
+    """A server refuses a signed request of which anybody has changed a field."""
+    body = gzip.compress(says("zipped"))
+    model.script = lambda exchange: exchange.whole(body, 200, {"Content-Encoding": "gzip"})
+    fields = {**signature, "Accept-Encoding": "gzip"}
+    contents = [(await client.post(headers=fields)).content for _ in range(2)]
+    assert [says("zipped")] * 2 == contents
+    assert ["gzip"] == [asked.headers["accept-encoding"] for asked in model.asked]
 
 
 async def test_close_waits(kind: Caller, model: Upstream, idem: Idempotency) -> None:
