@@ -69,11 +69,6 @@ class Settings:
         self._set("wait_seconds", wait)
 
     @property
-    def waits(self) -> bool:
-        """Whether duplicates wait at all."""
-        return self.on_duplicate == "wait"
-
-    @property
     def of_engine(self) -> dict[str, Any]:
         """Those that the engine knows."""
         known: dict[str, Any] = {"on_duplicate": self.on_duplicate}

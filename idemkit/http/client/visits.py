@@ -63,7 +63,6 @@ class Visit:
         self._dialect = dialect_of(request)
         self._patience = patience_of(request)
         wait = min(gate.settings.wait_seconds, self._patience)
-        self._impatient = wait < gate.settings.wait_seconds and gate.settings.waits
         self._follower = Follower(gate.engine, errand.case, wait, takes_over=False)
         self._fetch: Fetch | None = None
 
@@ -116,7 +115,7 @@ class Visit:
         """Return the response for an error of ours, or raise what it means to the caller."""
         if self._fetch is not None and error is self._fetch.error and not self._is_ours(error):
             raise error
-        if isinstance(error, InProgressError) and self._impatient:
+        if isinstance(error, InProgressError) and self._is_impatient():
             raise self._dialect.tired(self._request) from None
         if not isinstance(error, StreamInterruptedError):
             return refusal(self._dialect, of_error(error))
@@ -134,6 +133,11 @@ class Visit:
         if isinstance(heard, IdempotencyError) and self._is_ours(heard):
             return self._dialect.broken(str(heard), self._request)
         return heard
+
+    def _is_impatient(self) -> bool:
+        """Say whether a wait is over because the caller gives up, and not by a setting."""
+        settings = self._gate.settings
+        return settings.on_duplicate == "wait" and self._patience < settings.wait_seconds
 
     def _is_ours(self, error: IdempotencyError) -> bool:
         return error.key == self._case.call.key
