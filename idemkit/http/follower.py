@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..core.feeds import Feed
     from ..core.policy import Policy
     from ..core.reading import Reader
+    from ..producers import Producer
     from ..protocol import Recorded, Running
 
 __all__ = ["Answer", "Case", "Follower", "GoneError", "in_thread"]
@@ -140,9 +141,18 @@ class Follower:
         case: What is asked for.
         wait: Seconds for which it waits for an answer to begin.
         takes_over: Whether it makes an answer itself when the one it waits for fails.
+        blocks: Whether waiting blocks a thread, on which nothing else is made meanwhile.
     """
 
-    def __init__(self, engine: Engine, case: Case, wait: float, *, takes_over: bool = True) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        case: Case,
+        wait: float,
+        *,
+        takes_over: bool = True,
+        blocks: bool = False,
+    ) -> None:
         self.key: str = case.call.key
         """The text of the call's key."""
         self.left: bool = False
@@ -151,6 +161,7 @@ class Follower:
         self._call, self._policy = case
         self._until = time.monotonic() + wait
         self._takes_over = takes_over
+        self._blocks = blocks
         self._failed = False
         self._reader: Reader | None = None
         self._told: telemetry.Reading | None = None
@@ -169,6 +180,7 @@ class Follower:
         Raises:
             GoneError: The client has gone.
             InProgressError: It is being made, and patience is over, or the policy is to reject.
+            ReentrantCallError: It is being made by the very thread that would wait for it.
             StreamInterruptedError: Another attempt failed, and patience is over, or it is not to
                 take over.
             IdempotencyError: Everything else for which a claim is refused.
@@ -248,8 +260,17 @@ class Follower:
         reader = self._engine.reader(self._call, self._policy, place, self.opened)
         producer = producer_of(reader.feed)
         if producer is not None:
+            self._reach(producer, reader)
             producer.attached += 1
         return await self._headed(reader, "joined")
+
+    def _reach(self, producer: Producer, reader: Reader) -> None:
+        if self._blocks:
+            try:
+                producer.reach(reader.number)
+            except BaseException:
+                reader.close()
+                raise
 
     async def _headed(self, reader: Reader, kind: OutcomeKind) -> Answer | None:
         """Return an answer once its head is there; None if it is to be asked for anew."""

@@ -10,7 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...core.execution import Execution
-from ...errors import IdempotencyError, InProgressError, StreamInterruptedError
+from ...errors import (
+    IdempotencyError,
+    InProgressError,
+    ReentrantCallError,
+    StreamInterruptedError,
+)
 from ..answers import Head
 from ..door import REPLAYED, UNGUARDED
 from ..follower import Answer, Follower
@@ -63,7 +68,9 @@ class Visit:
         self._dialect = dialect_of(request)
         self._patience = patience_of(request)
         wait = min(gate.settings.wait_seconds, self._patience)
-        self._follower = Follower(gate.engine, errand.case, wait, takes_over=False)
+        self._follower = Follower(
+            gate.engine, errand.case, wait, takes_over=False, blocks=gate.blocks
+        )
         self._fetch: Fetch | None = None
 
     async def answer(self) -> Any:
@@ -115,6 +122,8 @@ class Visit:
         """Return the response for an error of ours, or raise what it means to the caller."""
         if self._fetch is not None and error is self._fetch.error and not self._is_ours(error):
             raise error
+        if isinstance(error, ReentrantCallError):
+            raise error  # a mistake of the program, and no answer to its request
         if isinstance(error, InProgressError) and self._is_impatient():
             raise self._dialect.tired(self._request) from None
         if not isinstance(error, StreamInterruptedError):

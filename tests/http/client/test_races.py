@@ -1,5 +1,6 @@
 """Two requests at once, stopped where one could miss the other."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from idemkit import Idempotency
-from idemkit.http.client import IdempotentTransport
+from idemkit import Idempotency, ReentrantCallError
+from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport
 from idemkit.http.follower import Follower
 from idemkit.http.transcript import Transcript
 from tests.http.client.callers import CHAT, PROMPT
+from tests.http.client.upstream import Exchange, Upstream, says
 from tests.servers import wait_until
 
 
@@ -49,3 +51,25 @@ def test_listening_too_late(
         calls = [threads.submit(client.post, CHAT, json=PROMPT) for _ in range(2)]
         errors = [call.exception() for call in calls]
     assert heard == [type(error) for error in errors if error is not None]
+
+
+async def test_thread_that_would_wait_for_itself(model: Upstream, idem: Idempotency) -> None:
+    """A blocking client on an event loop hears at once that it blocks what it waits for."""
+    go = threading.Event()
+
+    def slow(exchange: Exchange) -> None:
+        assert go.wait(10)
+        exchange.whole(says("here"))
+
+    model.script = slow
+    transport = AsyncIdempotentTransport(idempotency=idem, derive="request")
+    blocking = IdempotentTransport(idempotency=idem, derive="request")
+    async with httpx2.AsyncClient(transport=transport, base_url=model.url) as client:
+        first = asyncio.ensure_future(client.post(CHAT, json=PROMPT))
+        await asyncio.to_thread(model.wait_for, 1)
+        with httpx2.Client(transport=blocking, base_url=model.url) as blocked:
+            with pytest.raises(ReentrantCallError, match="this thread's event loop"):
+                blocked.post(CHAT, json=PROMPT, timeout=1)
+            go.set()
+            await first
+            assert (200, 1) == (blocked.post(CHAT, json=PROMPT).status_code, len(model.asked))
