@@ -81,7 +81,7 @@ def _clients(value: Any, depth: int) -> Iterator[Any]:
 def _tell_of_other_ways(value: Any) -> None:
     """Warn of google-genai, which awaits its answers through clients that it makes on its way."""
     options = getattr(value, "_http_options", None)
-    if getattr(options, "httpx_async_client", value) is None:
+    if options is not None and getattr(options, "httpx_async_client", options) is None:
         message = (
             "its asynchronous calls go another way and are not guarded: pass "
             "HttpOptions(httpx_async_client=wrap(httpx2.AsyncClient(), ...))"

@@ -70,10 +70,13 @@ def test_sdk(sdk: type, transport: type, idempotency: Idempotency) -> None:
     assert isinstance(client._client._transport, transport)
 
 
-def test_nothing_to_wrap(idempotency: Idempotency) -> None:
-    """What has no client in it is refused."""
-    with pytest.raises(TypeError, match="no client of httpx2 or httpx in object"):
-        wrap(object(), idempotency=idempotency)
+@pytest.mark.parametrize("nothing", [object(), None])
+def test_nothing_to_wrap(nothing: object, idempotency: Idempotency) -> None:
+    """What has no client in it is refused, and nothing is said of clients that it lacks."""
+    with pytest.raises(
+        TypeError, match=f"no client of httpx2 or httpx in {type(nothing).__name__}"
+    ):
+        wrap(nothing, idempotency=idempotency)
 
 
 def test_what_goes_another_way(idempotency: Idempotency) -> None:
