@@ -12,7 +12,9 @@ from idemkit import Idempotency
 from tests.sdks.packages import ASKS
 from tests.sdks.talks import Ask, Colour, Site, Talk
 
-collect_ignore = [] if find_spec("litellm") else ["test_litellm.py"]
+collect_ignore = [
+    f"test_{package}.py" for package in ("litellm", "pydantic_ai") if not find_spec(package)
+]
 
 Open: TypeAlias = Callable[..., Talk]
 

@@ -30,6 +30,8 @@ _WAYS: Final = (
 )
 """Where SDKs, and what is built on them, keep their client or configuration."""
 
+_SUCCESSORS: Final = "_http_client_factory"
+
 _DEPTH: Final = 4
 
 
@@ -55,27 +57,41 @@ def wrap(client: T, /, **settings: Any) -> T:
     Warns:
         IdemkitWarning: Some of what it sends goes another way.
     """
-    found = list({id(inner): inner for inner in _clients(client, _DEPTH)}.values())
-    if not found:
+    places = list({id(place): place for place in _places(client, _DEPTH)}.values())
+    clients = [place for place in places if _is_client(place)]
+    if not clients:
         message = (
             f"there is no client of httpx2 or httpx in {type(client).__qualname__}: pass its HTTP "
             "client, or make it with one whose transport is an IdempotentTransport"
         )
         raise TypeError(message)
-    for inner in found:
+    for inner in clients:
         _guard(inner, settings)
+    for place in places:
+        _guard_successors(place, settings)
+        _tell_of_other_ways(place)
     return client
 
 
-def _clients(value: Any, depth: int) -> Iterator[Any]:
-    if hasattr(value, "_transport") and hasattr(value, "_mounts"):
-        yield value
-    elif depth:
-        _tell_of_other_ways(value)
+def _is_client(value: Any) -> bool:
+    return hasattr(value, "_transport") and hasattr(value, "_mounts")
+
+
+def _places(value: Any, depth: int) -> Iterator[Any]:
+    """Yield what is looked into, down to the clients."""
+    yield value
+    if depth and not _is_client(value):
         for way in _WAYS:
             inner = getattr(value, way, None)
             if inner is not None:
-                yield from _clients(inner, depth - 1)
+                yield from _places(inner, depth - 1)
+
+
+def _guard_successors(value: Any, settings: dict[str, Any]) -> None:
+    """Guard the clients that a provider of pydantic-ai makes anew for each event loop."""
+    make = getattr(value, _SUCCESSORS, None)
+    if make is not None:
+        setattr(value, _SUCCESSORS, lambda: wrap(make(), **settings))
 
 
 def _tell_of_other_ways(value: Any) -> None:
@@ -86,7 +102,7 @@ def _tell_of_other_ways(value: Any) -> None:
             "its asynchronous calls go another way and are not guarded: pass "
             "HttpOptions(httpx_async_client=wrap(httpx2.AsyncClient(), ...))"
         )
-        warnings.warn(message, IdemkitWarning, stacklevel=5)
+        warnings.warn(message, IdemkitWarning, stacklevel=3)
 
 
 def _guard(client: Any, settings: dict[str, Any]) -> None:

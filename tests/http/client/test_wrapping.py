@@ -98,6 +98,23 @@ def test_what_goes_another_way(idempotency: Idempotency) -> None:
     assert isinstance(google._httpx_client._transport, IdempotentTransport)
 
 
+def test_clients_to_come(idempotency: Idempotency) -> None:
+    """What makes itself a new client when its loop is another makes one that is guarded."""
+
+    class Provider:
+        """Laid out as one of pydantic-ai is."""
+
+        def __init__(self) -> None:
+            self._client = self._http_client_factory()
+
+        def _http_client_factory(self) -> httpx2.AsyncClient:
+            return httpx2.AsyncClient()
+
+    provider = wrap(Provider(), idempotency=idempotency)
+    for client in (provider._client, provider._http_client_factory()):
+        assert isinstance(client._transport, AsyncIdempotentTransport)
+
+
 def test_what_leads_back_to_itself(idempotency: Idempotency) -> None:
     """What is built on itself has an end for us."""
 
