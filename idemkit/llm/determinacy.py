@@ -172,5 +172,6 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_given(value: Any) -> bool:
-    # SDKs mark what is left out with objects of their own.
-    return isinstance(value, str | list | tuple | Mapping) and bool(value)
+    # SDKs mark what is left out with objects of their own. Options that are all left at their
+    # defaults are given all the same: `web_search_options={}` searches.
+    return isinstance(value, Mapping) or (isinstance(value, str | list | tuple) and bool(value))

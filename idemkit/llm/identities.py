@@ -97,14 +97,19 @@ def identity(
     Returns:
         The value; None if the body is no JSON, or none that every reader takes for the same. What
         counts of such a body are its bytes.
+
+    Raises:
+        TypeError: `ignore` is one name instead of several.
+        ValueError: There is no such level.
     """
+    ignored = _several(ignore, "ignore")
     try:
         body = decode(request.body)
     except (RecursionError, ValueError):
         return None
     found = profile(request)
     if isinstance(body, dict):
-        body = _counted(body, found.fields, level, ignore)
+        body = _counted(body, found.fields, level, ignored)
     return found.name, _marks(request, found, level), body
 
 
@@ -119,7 +124,11 @@ def whose(request: Request, *, credential: bool = True, headers: Collection[str]
         credential: Whether the credential counts; without it, callers with other keys of the
             same organization and project are one.
         headers: Names of more headers that count, such as that of a tenant.
+
+    Raises:
+        TypeError: `headers` is one name instead of several.
     """
+    named = _several(headers, "headers")
     format_ = _FORMAT if profile(request).name == "gemini" else ()
     query, secrets = [], []
     for name, value in parse_qsl(request.query, keep_blank_values=True, errors="surrogateescape"):
@@ -133,11 +142,18 @@ def whose(request: Request, *, credential: bool = True, headers: Collection[str]
         if _CREDENTIAL.fullmatch(name)
     ]
     accounts = [("host", host) for host in request.foreign_hosts] + _fields(request, _ACCOUNTS)
-    told = _fields(request, [name.lower() for name in headers]), secrets if credential else []
+    told = _fields(request, [name.lower() for name in named]), secrets if credential else []
     account = digest(b"credential", *(canonical(sorted(pairs)) for pairs in told))
     # The values of one name stay in their order.
     query.sort(key=itemgetter(0))
     return request.origin, request.segments, query, sorted(accounts), account
+
+
+def _several(names: Collection[str], role: str) -> Collection[str]:
+    if isinstance(names, str):  # a collection too, of letters
+        message = f"{role}= takes a list of names: {role}=[{names!r}]"
+        raise TypeError(message)
+    return names
 
 
 def decode(body: bytes) -> Any:

@@ -48,6 +48,7 @@ REQUESTS: list[tuple[str, dict[str, Any], Determinism]] = [
     (CHAT, {"random_seed": 7}, BEST_EFFORT),
     (CHAT, {"seed": 7, "tools": [FUNCTION]}, BEST_EFFORT),
     (CHAT, {"seed": 7, "web_search_options": {"search_context_size": "low"}}, EXTERNAL),
+    (CHAT, {"seed": 7, "web_search_options": {}}, EXTERNAL),
     (CHAT, {"seed": 7, "plugins": [{"id": "web"}]}, EXTERNAL),
     (CHAT, {"seed": 7, "model": "gpt-4o-search-preview"}, EXTERNAL),
     (CHAT, {"seed": 7, "model": "gpt-4o-mini-search-preview-2025-03-11"}, EXTERNAL),

@@ -367,3 +367,9 @@ def test_unknown_levels_are_refused() -> None:
     """A level that is spelled wrong does not count as another."""
     with pytest.raises(ValueError, match="level must be exact, effect or semantic"):
         identity(post(CHAT, BODY), "efect")  # type: ignore[arg-type]
+
+
+def test_one_name_for_several() -> None:
+    """A name that is no list of names would be taken for its letters."""
+    with pytest.raises(TypeError, match=r"ignore=\['attempt'\]"):
+        identity(post(CHAT, BODY), ignore="attempt")

@@ -180,3 +180,9 @@ def test_credentials_can_be_left_out() -> None:
     """Keys of one project can be one caller."""
     one, other = (post(CHAT, authorization=key, openai_project="p") for key in ("a", "b"))
     assert whose(one, credential=False) == whose(other, credential=False)
+
+
+def test_one_name_for_several() -> None:
+    """A name that is no list of names would be taken for its letters, and tell no tenant."""
+    with pytest.raises(TypeError, match=r"headers=\['x-tenant'\]"):
+        whose(post(CHAT, {}), headers="x-tenant")
