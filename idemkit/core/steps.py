@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from .codecs import Codec
     from .execution import Execution
 
-__all__ = ["Delivery", "Plan", "Taken", "arrive"]
+__all__ = ["Delivery", "Plan", "Taken", "arrive", "step_of"]
 
 Delivery: TypeAlias = Literal["at_least_once", "at_most_once"]
 
 logger: Final = logging.getLogger("idemkit")
 
-_within: Final[ContextVar[Execution | None]] = ContextVar("idemkit.step", default=None)
+_within: Final[ContextVar[Taken | None]] = ContextVar("idemkit.step", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,15 @@ def arrive(plan: Plan, key: object, args: tuple[Any, ...], kwargs: dict[str, Any
         )
         raise ClaimLostError(message, key=left.call.key)
     execution = current_execution()
-    if execution is None or _within.get() is execution:
+    if execution is None or step_of(execution):
         return None
     return Taken(execution, plan, key, args, kwargs)
+
+
+def step_of(execution: Execution) -> str:
+    """Return which step of a call is being taken around the caller; empty if none is."""
+    taken = _within.get()
+    return "" if taken is None or taken.execution is not execution else taken.name
 
 
 class Taken:
@@ -105,11 +111,11 @@ class Taken:
 
     __slots__ = (
         "_entry",
-        "_execution",
         "_fingerprint",
         "_journal",
         "_plan",
         "call",
+        "execution",
         "name",
         "suppressed",
     )
@@ -122,7 +128,7 @@ class Taken:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        self._execution = execution
+        self.execution: Execution = execution
         self._journal = execution.journal
         self._plan = plan
         self.suppressed: bool = execution.replayed
@@ -217,9 +223,9 @@ class Taken:
         self._journal.set_out(self.name)
         try:
             if self._careful:
-                await self._execution.note(intent, caller=caller)
-            elif not self._execution.valid():
-                await self._execution.note(caller=caller)
+                await self.execution.note(intent, caller=caller)
+            elif not self.execution.valid():
+                await self.execution.note(caller=caller)
         except BaseException:
             self._journal.withdraw(intent)
             self._journal.give_back(self.name)
@@ -239,12 +245,12 @@ class Taken:
         codec, body, problem = self._encoded(value)
         entry = Entry(self.name, self._fingerprint, codec, body)
         try:
-            await self._execution.note(entry, caller=caller)
+            await self.execution.note(entry, caller=caller)
         except StoreError as error:
             # It has happened, and this attempt goes on; only a next one would not know.
             logger.warning(
                 "store %r did not take the result of a step of %s (%s)",
-                self._execution.store.name,
+                self.execution.store.name,
                 self.call.operation,
                 type(error).__name__,
                 extra={"idemkit.key": self.call.key, "error.type": type(error).__qualname__},
@@ -258,7 +264,7 @@ class Taken:
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Make steps that are taken meanwhile a part of this one."""
-        token = _within.set(self._execution)
+        token = _within.set(self)
         try:
             yield
         except BaseException:
@@ -283,7 +289,7 @@ class Taken:
             )
             problem.__cause__ = error
             return "", b"", problem
-        if len(body) > self._execution.policy.max_bytes:
+        if len(body) > self.execution.policy.max_bytes:
             return "", b"", None
         return codec.name, body, None
 

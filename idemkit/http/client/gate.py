@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ...core.call import Call
 from ...core.execution import current_execution
 from ...core.keys import canonical, digest, prefix
+from ...core.steps import step_of
 from ...llm import Request, identity, profile, whose
 from ..door import check_idempotency
 from ..fingerprint import fingerprint
 from ..follower import Case
 from ..policy import HTTPPolicy
 from ..syntax import parse_key
-from .occurrences import Occurrences
+from .occurrences import OCCURRENCES
 from .settings import succeeded
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ class Gate:
         self._policy = idempotency.refined(settings.of_engine)
         self.http: HTTPPolicy = HTTPPolicy(keep=_kept, max_response=self._policy.max_bytes)
         """Which answers are kept, by their status and size."""
-        self._occurrences = Occurrences()
         self._head = prefix(idempotency.namespace, "idemkit.http.client", 1)
 
     @property
@@ -152,8 +152,8 @@ class Gate:
             return ("request", payload), None
         # A call that has been forgotten, or has expired, begins a new series and asks anew.
         series = await around.series(self._caller)
-        ticket = self._occurrences.take(around, digest(place, payload))
-        return ("within", around.call.key, series, payload, ticket.number), ticket
+        ticket = OCCURRENCES.take(around, step_of(around), digest(place, payload))
+        return ("within", around.call.key, series, payload, *ticket.place), ticket
 
 
 def _kept(response: Response) -> bool:

@@ -2,34 +2,41 @@
 
 Asked for thrice on purpose, a model gives three answers. But a client that never got the answer
 and asks again asks for that same one: a number whose answer was not delivered is given out anew.
+Steps are counted each by itself, because an attempt that knows what came of one does not ask again.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from functools import partial
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
+
+from ...core.forks import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...core.execution import Execution
 
-__all__ = ["Occurrences", "Ticket"]
+__all__ = ["OCCURRENCES", "Occurrences", "Ticket"]
+
+Place: TypeAlias = tuple[str, int]
+"""The step of the call in which a request was first asked for, empty outside all, and which of
+those in that step it is, from 0."""
 
 
 class Ticket:
-    """The number of one request among those like it.
+    """The place of one request among those like it.
 
     Args:
-        number: From 0.
-        give_back: Has the number given out anew.
+        place: Where it was first asked for.
+        give_back: Has the place given out anew.
     """
 
-    def __init__(self, number: int, give_back: Callable[[], None]) -> None:
-        self.number: int = number
+    def __init__(self, place: Place, give_back: Callable[[], None]) -> None:
+        self.place: Place = place
         self._give_back: Callable[[], None] | None = give_back
 
     def delivered(self) -> None:
@@ -37,29 +44,54 @@ class Ticket:
         self._give_back = None
 
     def returned(self) -> None:
-        """Give the number back, unless the client has its answer."""
+        """Give the place back, unless the client has its answer."""
         give_back, self._give_back = self._give_back, None
         if give_back is not None:
             give_back()
+
+
+class _Kind(NamedTuple):
+    """What one call has asked for in the same words: how often in each step, and in vain."""
+
+    counts: defaultdict[str, int]
+    open: set[Place]
+
+    def take(self, step: str) -> Place:
+        """Return the place of the next one."""
+        if not self.open:
+            self.counts[step] += 1
+            return step, self.counts[step] - 1
+        # One step tried again is another step of its name, and still wants its answer.
+        place = min(self.open, key=lambda place: (place[0] != step, place))
+        self.open.remove(place)
+        return place
 
 
 class Occurrences:
     """What all guarded calls that are running have asked for; safe from every thread."""
 
     def __init__(self) -> None:
-        # Of each kind the numbers that are to be had; the largest of them is the first fresh one.
-        self._of: WeakKeyDictionary[Execution, dict[bytes, list[int]]] = WeakKeyDictionary()
+        self._of: WeakKeyDictionary[Execution, dict[bytes, _Kind]] = WeakKeyDictionary()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Wait for no thread of the parent."""
         self._lock = threading.Lock()
 
-    def take(self, execution: Execution, fingerprint: bytes) -> Ticket:
-        """Return the number of a request among those of its kind in one guarded call."""
+    def take(self, execution: Execution, step: str, fingerprint: bytes) -> Ticket:
+        """Return the place of a request among those of its kind in one guarded call."""
         with self._lock:
-            numbers = self._of.setdefault(execution, {}).setdefault(fingerprint, [0])
-            number = heappop(numbers)
-            if not numbers:
-                heappush(numbers, number + 1)
-        return Ticket(number, partial(self._give_back, numbers, number))
+            kinds = self._of.setdefault(execution, {})
+            kind = kinds.setdefault(fingerprint, _Kind(defaultdict(int), set()))
+            place = kind.take(step)
+        return Ticket(place, partial(self._give_back, kind, place))
 
-    def _give_back(self, numbers: list[int], number: int) -> None:
+    def _give_back(self, kind: _Kind, place: Place) -> None:
         with self._lock:
-            heappush(numbers, number)
+            kind.open.add(place)
+
+
+OCCURRENCES: Final = Occurrences()
+"""Those of this process: a call may ask through one client, or through a new one each time."""
+
+in_child(OCCURRENCES.after_fork)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from idemkit import Idempotency
+from idemkit import Idempotency, step
 from idemkit.stores import MemoryStore
 from idemkit.testing import FakeClock, FaultyStore
 from idemkit.testing.faults import request_lost
@@ -180,3 +180,47 @@ async def test_places_are_counted_apart(kind: Caller, idem: Idempotency) -> None
         for client in clients:
             await client.close()
         assert (1, 1) == (len(one.asked), len(other.asked))
+
+
+async def test_samples_through_new_clients(
+    kind: Caller, model: Upstream, idem: Idempotency
+) -> None:
+    """Three samples stay three if each is asked for through a client of its own."""
+    model.script = numbered
+
+    @idem.idempotent
+    async def best_of(count: int) -> list[bytes]:
+        samples = []
+        for _ in range(count):
+            client = kind.open(model.url, idem)
+            samples.append((await client.post()).content)
+            await client.close()
+        return samples
+
+    assert [says(f"answer {number}") for number in (1, 2, 3)] == await best_of(3)
+
+
+async def test_samples_of_steps(kind: Caller, model: Upstream, idem: Idempotency) -> None:
+    """What a step was answered is no sample of another, nor of the call that it is a part of."""
+    model.script = numbered
+    client = kind.open(model.url, idem)
+    attempts = 0
+
+    async def ask() -> bytes:
+        content: bytes = (await client.post()).content
+        return content
+
+    @idem.idempotent
+    async def best_of_four() -> list[bytes]:
+        nonlocal attempts
+        attempts += 1
+        samples = [await step("sample", ask), await step("sample", ask)]
+        if attempts == 1:
+            raise RuntimeError("after the second sample")
+        return [*samples, await step("sample", ask), await ask()]
+
+    with pytest.raises(RuntimeError, match="after the second sample"):
+        await best_of_four()
+    samples = await best_of_four()
+    await client.close()
+    assert [says(f"answer {number}") for number in (1, 2, 3, 4)] == samples
