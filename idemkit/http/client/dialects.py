@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Dialect", "dialect_of"]
 
 _USUAL_VERSION: Final = "HTTP/1.1"
-_OF_THE_CODING: Final = ("content-encoding", "content-length")
 
 # No field of HTTP begins like this, so what the libraries keep beside the fields goes among them.
 _VERSION: Final = ":version"
@@ -60,12 +59,11 @@ class Dialect(NamedTuple):
     def head(self, response: Any) -> Head:
         """Return what comes before the body of an answer, as it is recorded and handed on.
 
-        The body is recorded as it is once decoded, so nothing is said of how it came.
+        The body is recorded as it is once decoded, and a stream up to its last event.
         """
-        raw = response.headers.raw
+        raw, untrue = response.headers.raw, _untrue(response.headers)
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
-            pairs = [pair for pair in pairs if pair[0].lower() not in _OF_THE_CODING]
+        pairs = [pair for pair in pairs if pair[0].lower() not in untrue]
         version = response.http_version
         if version != _USUAL_VERSION:
             pairs.append((_VERSION, version))
@@ -99,6 +97,14 @@ class Dialect(NamedTuple):
             stream=request.stream,
             extensions=extensions,
         )
+
+
+def _untrue(headers: Any) -> tuple[str, ...]:
+    """Return the fields that do not hold for a body as it is recorded."""
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        return ("content-encoding", "content-length")
+    events = headers.get("content-type", "").lower().startswith("text/event-stream")
+    return ("content-length",) if events else ()
 
 
 def _is_signed(headers: Any) -> bool:

@@ -90,39 +90,41 @@ class Fetch(Answering):
             head = dialect_of(self._request).head(response)
             self._watch.start(head.status, head.headers)
             self.transcript.start(head)
-            if succeeded(head.status) and (not _comes_whole(head) or streams(self._asked)):
-                await self._take_parts(response)
-            else:
-                await self._take_whole(response)
+            await self._take_down(head, self._parts(response))
         finally:
             await self._hang_up(response)
 
-    async def _take_whole(self, response: Any) -> None:
-        body = b"".join([part async for part in self._parts(response)])
-        self._watch.take(body)
-        self._judge()
-        await self.transcript.take(body, last=True)
-
-    async def _take_parts(self, response: Any) -> None:
-        parts = self._parts(response)
+    async def _take_down(self, head: Head, parts: AsyncIterator[bytes]) -> None:
+        """Take down a stream as it comes, and what is of use as a whole in one piece."""
+        granted = succeeded(head.status)
+        at_once = granted and (not _comes_whole(head) or streams(self._asked))
+        held = bytearray()
         async for part in parts:
             if self.asked is not None:
                 raise self.asked
-            self._watch.take(part)
-            if self._watch.failed:
-                await self.transcript.fall(part)
-            else:
-                last = self._watch.complete
-                if last:
-                    self._judge()
-                await self.transcript.take(part, last=last)
+            held += part
+            at_once = at_once or (granted and _is_to_be_seen(held))
+            if at_once:
+                await self._take_part(bytes(held))
+                held.clear()
             if self.transcript.complete:
                 await self._drain(parts)
                 return
+        self._watch.take(bytes(held))
         self._judge()
-        if self._is_cut_off():
+        if at_once and self._is_cut_off():
             raise self._cut_off()
-        await self.transcript.take(b"", last=True)
+        await self.transcript.take(bytes(held), last=True)
+
+    async def _take_part(self, part: bytes) -> None:
+        self._watch.take(part)
+        if self._watch.failed:
+            await self.transcript.fall(part)
+            return
+        last = self._watch.complete
+        if last:
+            self._judge()
+        await self.transcript.take(part, last=last)
 
     def _judge(self) -> None:
         """Keep nothing that is not whole, or that the user does not want to be kept."""
@@ -227,3 +229,11 @@ def _comes_whole(head: Head) -> bool:
     if kind.startswith(_WHOLE):
         return True
     return head.declared is not None and head.declared <= _MOST_AT_ONCE
+
+
+def _is_to_be_seen(held: bytearray) -> bool:
+    """Say whether who waits for a document would lose patience if nothing of it came.
+
+    It is large, or white space, which servers send before a document while they work.
+    """
+    return len(held) > _MOST_AT_ONCE or held.isspace()

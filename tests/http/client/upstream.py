@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Asked", "Exchange", "Upstream", "events", "says", "upstream"]
+__all__ = ["EVENTS", "Asked", "Exchange", "Upstream", "events", "says", "upstream"]
 
 EVENTS = {"Content-Type": "text/event-stream"}
 

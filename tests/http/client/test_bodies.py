@@ -1,0 +1,166 @@
+"""How bodies come: at once, in parts, of a length that is known, and with an error in front."""
+
+import threading
+
+import httpx2
+import pytest
+
+from idemkit import Idempotency
+from idemkit.http.client import IdempotentTransport
+from tests.http.client.callers import CHAT, PROMPT, Caller
+from tests.http.client.upstream import EVENTS, Exchange, Upstream, events, says
+
+JSON = {"Content-Type": "application/json"}
+TEXT = {"Content-Type": "text/plain"}
+STREAM = {**PROMPT, "stream": True}
+SAID = events("a", "b")
+LARGE = says("a" * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked", "begin", "rest"),
+    [
+        pytest.param(JSON, PROMPT, b"\n", says("a"), id="slow-document"),
+        pytest.param(JSON, PROMPT, LARGE[:-9], LARGE[-9:], id="large-document"),
+        pytest.param(TEXT, STREAM, SAID[0], b"".join(SAID[1:]), id="stream-of-another-type"),
+    ],
+)
+async def test_what_takes_long_comes_in_parts(
+    client: Caller,
+    model: Upstream,
+    headers: dict[str, str],
+    asked: dict[str, object],
+    begin: bytes,
+    rest: bytes,
+) -> None:
+    """Who waits for it sees that it comes, and does not lose patience; it is recorded whole."""
+    seen = threading.Event()
+
+    def slow(exchange: Exchange) -> None:
+        exchange.head(headers=headers)
+        exchange.part(begin)
+        assert seen.wait(10)
+        exchange.part(rest)
+        exchange.end()
+
+    model.script = slow
+    parts = client.stream(json=asked)
+    first = await anext(parts)
+    seen.set()
+    body = b"".join([first, *[part async for part in parts]])
+    replayed = (await client.post(json=asked)).content
+    assert (begin + rest, begin + rest, 1) == (body, replayed, len(model.asked))
+
+
+async def test_document_is_one_piece(client: Caller, model: Upstream) -> None:
+    """What is of use as a whole is handed on when all of it is there, in however many parts."""
+    document = says("a")
+
+    def halves(exchange: Exchange) -> None:
+        exchange.head(headers=JSON)
+        exchange.part(document[:9], document[9:])
+        exchange.end()
+
+    model.script = halves
+    assert [document] == [part async for part in client.stream()]
+
+
+async def test_slow_refusal(client: Caller, model: Upstream) -> None:
+    """A refusal that comes in parts reaches who asked whole, and is not replayed."""
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.head(500, headers=JSON)
+        exchange.part(b"\n", b'{"error":', b'{"message": "overloaded"}}')
+        exchange.end()
+
+    model.script = refuse
+    bodies = [(await client.post()).json() for _ in range(2)]
+    assert (2, [{"error": {"message": "overloaded"}}] * 2) == (len(model.asked), bodies)
+
+
+async def test_page_in_parts(client: Caller, model: Upstream) -> None:
+    """A page in place of a stream reaches who asked whole, and is not replayed."""
+
+    def page(exchange: Exchange) -> None:
+        exchange.head(headers={"Content-Type": "text/html"})
+        exchange.part(b"<html>", b"try again", b"</html>")
+        exchange.end()
+
+    model.script = page
+    bodies = [(await client.post(json=STREAM)).content for _ in range(2)]
+    assert (2, [b"<html>try again</html>"] * 2) == (len(model.asked), bodies)
+
+
+async def test_truncated_stream_of_known_length(client: Caller, model: Upstream) -> None:
+    """A stream without its last event is not kept, though it is as long as its head says."""
+
+    def cut(exchange: Exchange) -> None:
+        exchange.whole(b"".join(SAID[: exchange.number + 1]), headers=EVENTS)
+
+    model.script = cut
+    with pytest.raises(client.library.TransportError):
+        _ = [part async for part in client.stream()]
+    bodies = [b"".join([part async for part in client.stream()]) for _ in range(3)]
+    # The second tells why it ends, which is no reason to keep it; the third is whole.
+    expected = [b"".join(SAID[:3]), *[b"".join(SAID)] * 2]
+    assert (3, expected) == (len(model.asked), bodies)
+
+
+def test_words_after_the_last_event_of_known_length(idempotency: Idempotency) -> None:
+    """A stream is over at its last event, wherever its length would have it end."""
+    parts = [b"".join(SAID), b": bye\n\n"]
+    headers = {**EVENTS, "Content-Length": str(len(b"".join(parts)))}
+    asked = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        return httpx2.Response(200, headers=headers, content=iter(parts))
+
+    transport = IdempotentTransport(
+        httpx2.MockTransport(answer), idempotency=idempotency, derive="request"
+    )
+    with httpx2.Client(transport=transport) as client:
+        answers = [client.post("http://model" + CHAT, json=STREAM) for _ in range(2)]
+    assert (1, parts[:1] * 2) == (len(asked), [answer.content for answer in answers])
+    assert not any("content-length" in answer.headers for answer in answers)
+
+
+async def test_unwanted_stream_of_known_length(
+    kind: Caller, model: Upstream, idem: Idempotency
+) -> None:
+    """The user is asked about an answer that ends with its length, not with its last event."""
+    body = b"".join(SAID).rstrip()
+    model.script = lambda exchange: exchange.whole(body, headers=EVENTS)
+    client = kind.open(model.url, idem, derive="request", record=lambda _: False)
+    bodies = [(await client.post()).content for _ in range(2)]
+    await client.close()
+    assert (2, [body, body]) == (len(model.asked), bodies)
+
+
+async def test_error_in_the_first_part(client: Caller, model: Upstream) -> None:
+    """An error that comes before anything else reaches who asked."""
+    failure = b'event: error\ndata: {"error": {"message": "overloaded"}}\n\n'
+
+    def failing(exchange: Exchange) -> None:
+        exchange.head()
+        exchange.part(SAID[0] + failure)
+        exchange.end()
+
+    model.script = failing
+    bodies = [(await client.post()).content for _ in range(2)]
+    assert (2, [SAID[0] + failure] * 2) == (len(model.asked), bodies)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_largest_answer(kind: Caller, model: Upstream, *, streams: bool) -> None:
+    """An answer is as long as the `Idempotency` says, or is kept for nobody."""
+    body = b"".join(SAID) if streams else says("a")
+    headers = EVENTS if streams else None
+    model.script = lambda exchange: exchange.whole(body, headers=headers)
+    statuses = []
+    for most in (len(body), len(body) - 1):
+        async with Idempotency("memory://", max_bytes=most) as idem:
+            client = kind.open(model.url, idem, derive="request")
+            statuses.append([(await client.post()).status_code for _ in range(2)])
+            await client.close()
+    assert ([[200, 200], [200, 409]], 2) == (statuses, len(model.asked))
