@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .dialects import Dialect
 from .errors import ApiError
 from .fields import Fields
-from .replies import Content, HangUp, Reply, Stream
+from .replies import LAST, Content, HangUp, Reply, Stream
 
 __all__ = [
     "Break",
@@ -133,7 +133,7 @@ class Truncate(Fault):
         reply = scene.answer()
         match reply:
             case Stream():
-                frames = islice(reply.frames, self.after)
+                frames = _events(reply.frames, self.after)
                 return replace(reply, frames=frames, clean=not self.abort, whole=False)
             case Content():
                 half = reply.body[: len(reply.body) // 2]
@@ -158,7 +158,7 @@ class Break(Fault):
         error = ApiError(self.message, status=500, code="server_error")
         if not isinstance(reply, Stream):
             return scene.dialect.refusal(error)
-        frames = chain(islice(reply.frames, self.after), [scene.dialect.frame(error)])
+        frames = chain(_events(reply.frames, self.after), [scene.dialect.frame(error)])
         return replace(reply, frames=frames, whole=False)
 
 
@@ -188,6 +188,11 @@ class Slow(Fault):
         for frame in ready:
             sleep(self.whole / len(ready))
             yield frame
+
+
+def _events(frames: Iterator[bytes], most: int) -> Iterator[bytes]:
+    # The mark of the last frame is none itself.
+    return islice((frame for frame in frames if frame != LAST), most)
 
 
 class Script:

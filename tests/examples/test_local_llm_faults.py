@@ -27,6 +27,7 @@ from tests.examples.local_llm_client import CHAT, call, connect, error, question
 from tests.servers import wait_until
 
 STREAM = question(stream=True, min_tokens=20)
+RESPONSES = "/v1/responses"
 
 
 @pytest.fixture
@@ -98,11 +99,17 @@ def test_connection_drops(llm: LocalLLM, executed: bool, inferences: int, body: 
     assert inferences == llm.stats().inferences
 
 
-@pytest.mark.parametrize("after", [0, 4])
-def test_stream_ends_early_and_cleanly(llm: LocalLLM, after: int) -> None:
-    """A truncated stream looks like a whole body, with so many events and no end mark."""
-    llm.script(Truncate(after=after))
-    assert after == len(events(call(llm, "POST", CHAT, STREAM)[1]))
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, "/v1/messages"])
+def test_stream_ends_early_and_cleanly(llm: LocalLLM, path: str) -> None:
+    """A truncated stream looks like a whole body, with so many events and none of the rest."""
+    greedy = {"model": MODEL_NAME, "temperature": 0, "stream": True}
+    limit = {"max_output_tokens": 16} if path == RESPONSES else {"max_tokens": 16}
+    asked = [{"role": "user", "content": "Return the file"}]
+    body = json.dumps({**greedy, **limit, "input" if path == RESPONSES else "messages": asked})
+    whole = len(events(call(llm, "POST", path, body.encode())[1]))
+    expected = list(range(whole + 1))
+    llm.script(*(Truncate(after=after) for after in expected))
+    assert expected == [len(events(call(llm, "POST", path, body.encode())[1])) for _ in expected]
 
 
 def test_stream_is_aborted(llm: LocalLLM) -> None:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import openai
 import pytest
 from pydantic import BaseModel, Field
 
-from examples.local_llm import MODEL_NAME, Break, Drop, LocalLLM
+from examples.local_llm import MODEL_NAME, Break, Drop, LocalLLM, Truncate
 from tests.examples.local_llm_client import call, error, sse_events
 
 RESPONSES = "/v1/responses"
@@ -200,6 +201,15 @@ def test_response_is_not_stored(llm: LocalLLM) -> None:
     """A response that was not to be stored is not found, and nothing follows it."""
     name = ask(llm, store=False)["id"]
     assert 404 == send(llm, previous_response_id=name)[0]
+
+
+def test_stream_that_is_cut_is_not_stored(llm: LocalLLM) -> None:
+    """A response is kept when it is whole: of one that is cut off nothing can be read."""
+    llm.script(Truncate(after=3))
+    _, body = send(llm, stream=True)
+    created = sse_events(body)[0][1]["response"]
+    response, _ = call(llm, "GET", f"/v1/responses/{created['id']}")
+    assert HTTPStatus.NOT_FOUND == response.status
 
 
 def test_lost_answer_is_stored(llm: LocalLLM) -> None:

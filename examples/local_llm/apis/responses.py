@@ -18,6 +18,7 @@ from .response_request import ResponseRequest, parse_response, unknown_response
 
 __all__ = ["Responses"]
 
+_TERMINAL = frozenset({"response.completed", "response.incomplete"})
 _CREATED: Json = {"status": "in_progress", "output": [], "usage": None, "completed_at": None}
 
 
@@ -52,7 +53,7 @@ class Responses:
     def _frames(self, answer: "_Answer", request: ResponseRequest) -> Iterator[bytes]:
         numbers = count()
         for kind, members in answer.events():
-            if kind == f"response.{answer.response['status']}":
+            if kind in _TERMINAL:
                 self._keep(answer.response, answer, request)
                 yield LAST
             frame = {"type": kind, "sequence_number": next(numbers), **members}
