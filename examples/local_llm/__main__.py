@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from threading import Event
 
@@ -12,14 +13,21 @@ from .server import LocalLLM
 
 __all__ = ["main"]
 
+_HIGHEST_PORT = 65_535
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then say what was computed."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_set, stop))
-    with LocalLLM(port=options.port, tokens_per_second=options.tokens_per_second) as llm:
+    try:
+        server = LocalLLM(port=options.port, tokens_per_second=options.tokens_per_second)
+    except OSError as error:
+        parser.error(f"port {options.port}: {error.strerror}")
+    with server as llm:
         _say(f"{MODEL_NAME} answers at {llm.base_url} (Ctrl-C stops it)")
         stop.wait()
     stats = llm.stats()
@@ -27,8 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="local_llm", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free port (default)")
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.local_llm",
+        description="Serve a small language model to clients of OpenAI, Anthropic, Gemini, Ollama.",
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="0 takes a free port (default)"
+    )
     parser.add_argument(
         "--tokens-per-second",
         type=_speed,
@@ -39,12 +52,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= _HIGHEST_PORT):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {_HIGHEST_PORT}")
+    return int(text)
+
+
 def _speed(text: str) -> float:
-    speed = float(text)
-    if not 0 <= speed <= sys.float_info.max:
-        message = "must be 0 or more"
-        raise argparse.ArgumentTypeError(message)
-    return speed
+    with suppress(ValueError):
+        if 0 <= (speed := float(text)) <= sys.float_info.max:
+            return speed
+    raise argparse.ArgumentTypeError("must be a number, 0 or more")
 
 
 def _set(stop: Event, *_: object) -> None:

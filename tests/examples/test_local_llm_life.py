@@ -174,4 +174,22 @@ def test_command_line_refuses_bad_speed(speed: str, capsys: pytest.CaptureFixtur
     """A speed that is none is refused before anything is built."""
     with pytest.raises(SystemExit):
         main([f"--tokens-per-second={speed}"])
-    assert "argument --tokens-per-second" in capsys.readouterr().err
+    assert "--tokens-per-second: must be a number, 0 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_command_line_refuses_bad_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that is none is refused with the range of those that are."""
+    with pytest.raises(SystemExit):
+        main([f"--port={port}"])
+    assert "--port: must be a number from 0 to 65535" in capsys.readouterr().err
+
+
+def test_command_line_refuses_taken_port() -> None:
+    """A port that somebody else has is refused with a line that names it."""
+    with LocalLLM() as llm:
+        port = llm.url.rpartition(":")[2]
+        command = [sys.executable, "-m", "examples.local_llm", "--port", port]
+        ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (2, "", 1) == (ended.returncode, ended.stdout, ended.stderr.count(f"port {port}: "))
+    assert "Traceback" not in ended.stderr
