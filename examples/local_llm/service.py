@@ -11,10 +11,12 @@ from .apis.gemini import Gemini
 from .apis.message_batches import MessageBatches
 from .apis.messages import Messages
 from .apis.ollama import Ollama
+from .apis.paging import page
+from .apis.reading import check_name
 from .apis.responses import Responses
 from .dialects import Dialect
 from .engine import Engine
-from .errors import ApiError, told
+from .errors import ApiError, Json, told
 from .faults import Scene, Script, parse_faults
 from .jobs import Jobs
 from .journal import Journal
@@ -23,6 +25,17 @@ from .replies import Content, HangUp, Reply, Stream, document
 from .routes import Call, Route, Routes, split_target
 
 __all__ = ["Exchange", "Service"]
+
+# What OpenAI says of a model, and what Anthropic says, on one card.
+_CARD: Json = {
+    "id": MODEL_NAME,
+    "object": "model",
+    "created": 0,
+    "owned_by": "python",
+    "type": "model",
+    "display_name": "N-grams of the standard library",
+    "created_at": "1970-01-01T00:00:00Z",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class Service:
             [
                 *_endpoints(engine, jobs),
                 Route("GET", "/v1/models", self._models),
+                Route("GET", "/v1/models/{id}", self._model),
                 Route("GET", "/health", self._health, watched=False),
                 Route("GET", "/stats", self._stats, watched=False),
                 Route("GET", "/requests", self._requests, watched=False),
@@ -100,9 +114,12 @@ class Service:
             return replace(reply, frames=_guarded(reply.frames, route.dialect))
         return reply
 
-    def _models(self, _: Call) -> Reply:
-        card = {"id": MODEL_NAME, "object": "model", "created": 0, "owned_by": "python"}
-        return document({"object": "list", "data": [card]})
+    def _models(self, call: Call) -> Reply:
+        return document(page([_CARD], call.query))
+
+    def _model(self, call: Call) -> Reply:
+        check_name(call.names["id"])
+        return document(_CARD)
 
     def _health(self, _: Call) -> Reply:
         return document({"status": "ok"})

@@ -4,6 +4,8 @@ import json
 import math
 from collections.abc import Iterator
 
+import anthropic
+import openai
 import pytest
 
 from examples.local_llm import MODEL_NAME, LocalLLM
@@ -44,9 +46,19 @@ def test_health(llm: LocalLLM) -> None:
 
 
 def test_models(llm: LocalLLM) -> None:
-    """The one model is listed."""
-    listed = json.loads(call(llm, "GET", "/v1/models")[1])
-    assert [MODEL_NAME] == [card["id"] for card in listed["data"]]
+    """The one model is listed, and can be looked up, and no other."""
+    with openai.OpenAI(base_url=llm.base_url, api_key="none", max_retries=0) as client:
+        assert [client.models.retrieve(MODEL_NAME)] == [*client.models.list()]
+        with pytest.raises(openai.NotFoundError, match="has only 'stdlib-ngram'"):
+            client.models.retrieve("another")
+
+
+def test_models_for_anthropic(llm: LocalLLM) -> None:
+    """Anthropic's client finds the same model, with a name to show."""
+    with anthropic.Anthropic(base_url=llm.url, api_key="none", max_retries=0) as client:
+        (card,) = client.models.list()
+        assert card == client.models.retrieve(MODEL_NAME)
+    assert (MODEL_NAME, "model", True) == (card.id, card.type, bool(card.display_name))
 
 
 def test_connection_is_kept_alive(llm: LocalLLM) -> None:
