@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletion
 
 from idemkit import configure, idempotent, llm
 
-from .provider import MODEL, Provider, claim, recipe
+from .provider import MODEL, Provider, check, claim, recipe
 
 MODEST = "I cannot answer that right now."
 FRESH = 0.05
@@ -54,8 +54,9 @@ def prove_fallback(provider: Provider, client: OpenAI) -> None:
     """Show that a stand-in is for one caller, and that the next one asks again."""
     provider.script("refuse", status=500)
     first, second = answer.outcome(client, "Why?"), answer.outcome(client, "Why?")
-    claim("a failure has a stand-in", (MODEST, "fallback"), (first.value, first.kind))
-    claim("it is not recorded", (False, "executed"), (first.recorded, second.kind))
+    claim("a failure has a stand-in", MODEST, first.value)
+    check("which is not recorded", that=(first.kind, first.recorded) == ("fallback", False))
+    claim("so the next call is", "executed", second.kind)
 
 
 def prove_stale(provider: Provider, client: OpenAI) -> None:
@@ -63,9 +64,10 @@ def prove_stale(provider: Provider, client: OpenAI) -> None:
     fresh = headline(client, "weather")
     time.sleep(2 * FRESH)
     provider.script("refuse", status=500)
-    old = headline.outcome(client, "weather")
-    claim("an old answer stands in", (fresh, "fallback"), (old.value, old.kind))
-    claim("then the model is asked again", "executed", headline.outcome(client, "weather").kind)
+    old, back = headline.outcome(client, "weather"), headline.outcome(client, "weather")
+    claim("an old answer stands in", fresh, old.value)
+    claim("as a", "fallback", old.kind)
+    claim("and when the model is back, a call is", "executed", back.kind)
 
 
 def prove_record(provider: Provider, client: OpenAI) -> None:

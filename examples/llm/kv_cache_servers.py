@@ -59,7 +59,7 @@ def prove_arguments(provider: Provider, client: OpenAI) -> None:
         answers = [ask(client, "Return", sampling, {}) for sampling in SAMPLING]
     with provider.sends(f"the same, in {len(PLACEMENT)} places", 0):
         placed = [ask(client, "Return", SAMPLING[0], placement) for placement in PLACEMENT]
-    claim("they have one answer", answers[:1] * len(PLACEMENT), placed)
+    check("they have one answer", that=answers[:1] * len(PLACEMENT) == placed)
 
 
 def prove_transport(provider: Provider, idempotency: Idempotency) -> None:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from idemkit import Idempotency, llm
 from idemkit.http.client import wrap
 
-from .provider import MODEL, Provider, claim, recipe
+from .provider import MODEL, Provider, claim, recipe, say
 
 QUESTIONS = ("What is a lock?", "What is a file?", "What is a path?", "What is a date?")
 PRICE = llm.Price(input=2.5, output=10.0, currency="EUR")
@@ -89,12 +89,13 @@ def show(board: Board, paid: Sequence[llm.Usage]) -> None:
         ),
     }
     heads = ("", "calls", "ms to first", "tokens", "tokens/s", PRICE.currency)
-    print("".join(f"{head:>12}" for head in heads))
+    print("\n" + "".join(f"{head:>12}" for head in heads))
     for (name, outcomes), (tokens, cost) in columns.items():
         calls = board.count("idemkit.outcomes", outcomes)
         first = board.seconds("idemkit.stream.first_chunk.duration", outcomes) / calls * 1000
         speed = tokens / board.seconds("idemkit.operation.duration", outcomes)
         print(f"{name:>12}{calls:>12g}{first:>12.2f}{tokens:>12g}{speed:>12.0f}{cost:>12.6f}")
+    print()
 
 
 @recipe
@@ -104,15 +105,16 @@ def main(provider: Provider) -> None:
     metrics.set_meter_provider(MeterProvider([reader]))
     with provider.sends("three times four questions", len(QUESTIONS)):
         heard = asyncio.run(traffic(provider))
-    board, paid = Board(reader), heard[: len(QUESTIONS)]
-    show(board, paid)
+    board = Board(reader)
     spared = sum(usage.input_tokens + usage.output_tokens for usage in heard[len(QUESTIONS) :])
     claim("tokens saved", spared, int(board.count("idemkit.saved.tokens")))
     shares = {
         kind: board.count("idemkit.outcomes", [kind]) / board.count("idemkit.outcomes")
         for kind in SAVED
     }
-    print(f"hit rate: {shares['replayed']:.0%}, duplicate rate: {shares['joined']:.0%}")
+    show(board, heard[: len(QUESTIONS)])
+    say("hit rate", f"{shares['replayed']:.0%}")
+    say("duplicate rate", f"{shares['joined']:.0%}")
     claim("calls that cost nothing", "67%", f"{sum(shares.values()):.0%}")
 
 

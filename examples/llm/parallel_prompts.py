@@ -11,7 +11,7 @@ from openai import AsyncOpenAI, InternalServerError
 
 from idemkit import configure, idempotent
 
-from .provider import MODEL, Provider, claim, recipe
+from .provider import MODEL, Provider, check, claim, recipe
 
 TOPICS = ("files", "threads", "sockets", "locks", "dates", "paths")
 QUESTIONS = [f"What are {topic}?" for topic in TOPICS * 3]
@@ -58,7 +58,7 @@ async def prove_gather(provider: Provider, assistant: Assistant) -> None:
     with provider.sends(f"{len(QUESTIONS)} prompts, {len(TOPICS)} of them distinct", len(TOPICS)):
         answers = await asyncio.gather(*map(assistant.answer, QUESTIONS))
     claim("under way at once, at most", AT_ONCE, assistant.gate.most)
-    claim("duplicates have the same answer", answers[: len(TOPICS)] * 3, answers)
+    check("duplicates have the same answer", that=answers[: len(TOPICS)] * 3 == answers)
 
 
 async def prove_failures(provider: Provider, assistant: Assistant) -> None:

@@ -13,7 +13,7 @@ from openai import OpenAI
 from idemkit import Idempotency, llm
 from idemkit.http.client import wrap
 
-from .provider import MODEL, Provider, check, claim, recipe
+from .provider import MODEL, Provider, check, recipe
 
 # Caches take long prompts only: OpenAI from 1024 tokens on, Anthropic by the marker.
 MANUAL = "A lock has two states, locked and unlocked. Who wants it waits until it is free. " * 80
@@ -52,7 +52,7 @@ def prove_openai(provider: Provider, idempotency: Idempotency) -> None:
         check("most of its prompt is cached", that=usage.cached_tokens > usage.input_tokens / 2)
         with provider.sends("the same question, cached under another name", 0):
             again = ask_openai(client, "Who waits?", prompt_cache_key="manual-7")
-        claim("a replay says what the answer took", usage, again)
+        check("a replay says what the answer took", that=again == usage)
 
 
 def prove_anthropic(provider: Provider, idempotency: Idempotency) -> None:
@@ -64,7 +64,7 @@ def prove_anthropic(provider: Provider, idempotency: Idempotency) -> None:
         check("most of its prompt is cached", that=usage.cached_tokens > usage.input_tokens / 2)
         with provider.sends("the same question without the marker", 0):
             again = ask_anthropic(client, "Who waits?", marked=False)
-        claim("a replay says what the answer took", usage, again)
+        check("a replay says what the answer took", that=again == usage)
 
 
 @recipe

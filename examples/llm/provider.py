@@ -4,22 +4,26 @@ import argparse
 import functools
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
 import httpx2
-from anthropic import Anthropic
+from anthropic import Anthropic, AnthropicError
 from anthropic import DefaultHttpxClient as AnthropicHttpxClient
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI, OpenAIError
 
 from examples.local_llm import MODEL_NAME, LocalLLM
 
-__all__ = ["MODEL", "Provider", "check", "claim", "recipe"]
+__all__ = ["MODEL", "Provider", "check", "claim", "recipe", "say"]
 
-TRUE, UNTRUE, REFUSED = 0, 1, 2
+TRUE, UNTRUE, REFUSED, INTERRUPTED = 0, 1, 2, 130
+SAID, FOUND = 64, 36
+"""Columns for what is said, and for what was found."""
 NO_KEY = "none is needed here"
 MODEL = os.environ.get("MODEL", MODEL_NAME)
 """The model that the recipes ask for."""
@@ -33,6 +37,12 @@ class UnscriptedError(Exception):
     """A recipe needs failures to order, which only the local server delivers."""
 
 
+def say(said: str, found: object) -> None:
+    """Print a row of what a recipe has to say."""
+    text = ", ".join(map(str, found)) if isinstance(found, list | tuple) else str(found)
+    print(f"{said + ' ':.<{SAID}} {textwrap.shorten(text, FOUND, placeholder=' …')}")
+
+
 def claim(said: str, expected: object, actual: object) -> None:
     """Say what was found, or fail if it is not what was expected.
 
@@ -41,7 +51,7 @@ def claim(said: str, expected: object, actual: object) -> None:
     """
     if expected != actual:
         raise UntrueError(f"{said}: {expected!r} was expected, and {actual!r} was found")
-    print(f"{said}: {actual}")
+    say(said, actual)
 
 
 def check(said: str, *, that: bool) -> None:
@@ -92,7 +102,7 @@ class Provider:
         """Claim how many requests leave this process in a block."""
         before = len(self.sent)
         yield
-        claim(f"{said}; requests sent", expected, len(self.sent) - before)
+        claim(said, _requests(expected), _requests(len(self.sent) - before))
 
     def script(self, fault: str, **members: object) -> None:
         """Have the next request, or the next `times` requests, go wrong.
@@ -109,9 +119,13 @@ class Provider:
             httpx2.post(urljoin(self.base_url, "/script"), json=scripted).raise_for_status()
         except httpx2.HTTPError as error:
             raise UnscriptedError(
-                f"{self.base_url} does not fail to order: leave out --base-url, or start "
-                "`python -m examples.local_llm` and name that"
+                f"{self.base_url} does not fail to order ({error}): leave out --base-url, or "
+                "start `python -m examples.local_llm` and name that"
             ) from error
+
+
+def _requests(number: int) -> str:
+    return f"{number or 'no'} request{'' if number == 1 else 's'}"
 
 
 class _Counted(httpx2.HTTPTransport):
@@ -147,26 +161,48 @@ class Program(Protocol):
 
 
 def recipe(prove: Callable[[Provider], None]) -> Program:
-    """Make a program's `main` of a proof: with a command line, and an exit code."""
+    """Make a program's `main` of a proof: with a command line, a headline and an exit code."""
 
     @functools.wraps(prove, assigned=("__module__", "__qualname__", "__name__", "__doc__"))
     def main(arguments: Sequence[str] | None = None) -> int:
-        described = sys.modules[prove.__module__].__doc__
-        parser = argparse.ArgumentParser(description=described and described.splitlines()[0])
-        parser.add_argument("--base-url", help="of a provider; default: a server of its own")
-        base_url: str | None = parser.parse_args(arguments).base_url
+        headline, base_url = _begun(sys.modules[prove.__module__], arguments)
+        print(f"{headline}\n", flush=True)
         try:
-            if base_url:
-                prove(Provider(base_url))
-            else:
-                with LocalLLM(tokens_per_second=0, batch_polls=2) as llm:
-                    prove(Provider(llm.base_url))
+            with _asked(base_url) as provider:
+                prove(provider)
         except UntrueError as error:
-            print(f"untrue: {error}", file=sys.stderr)
-            return UNTRUE
+            return _end(UNTRUE, f"untrue: {error}")
         except UnscriptedError as error:
-            print(error, file=sys.stderr)
-            return REFUSED
+            return _end(REFUSED, str(error))
+        except (OpenAIError, AnthropicError) as error:
+            return _end(REFUSED, f"cannot go on with {base_url or 'the local model'}: {error}")
+        except KeyboardInterrupt:
+            return _end(INTERRUPTED, "stopped")
         return TRUE
 
     return main
+
+
+def _begun(module: ModuleType, arguments: Sequence[str] | None) -> tuple[str, str | None]:
+    headline = (module.__doc__ or "").partition("\n")[0]
+    name = module.__spec__.name if module.__spec__ else module.__name__
+    parser = argparse.ArgumentParser(prog=f"python -m {name}", description=headline)
+    parser.add_argument(
+        "--base-url", metavar="URL", help="of a provider; default: a server of its own"
+    )
+    base_url: str | None = parser.parse_args(arguments).base_url
+    return headline, base_url
+
+
+@contextmanager
+def _asked(base_url: str | None) -> Iterator[Provider]:
+    if base_url:
+        yield Provider(base_url)
+    else:
+        with LocalLLM(tokens_per_second=0, batch_polls=2) as llm:
+            yield Provider(llm.base_url)
+
+
+def _end(code: int, said: str) -> int:
+    print(said, file=sys.stderr)
+    return code

@@ -22,7 +22,7 @@ import openai
 from idemkit import Done, NotDone, configure, idempotent, step
 
 from .batch_apis import AnthropicBatches, BatchAPI, OpenAIBatches
-from .provider import MODEL, Provider, claim, recipe
+from .provider import MODEL, Provider, check, claim, recipe
 
 QUESTIONS = [f"What is a {noun}?" for noun in ("lock", "file", "path", "date", "queue", "heap")]
 
@@ -114,8 +114,8 @@ def prove_crash(provider: Provider, api: BatchAPI, store: str, name: str) -> Non
     process = get_context("spawn").Process(target=crash, args=(provider.base_url, store, name))
     process.start()
     process.join()
-    claim(f"{name}: the first run was killed", -signal.SIGKILL, process.exitcode)
-    claim("asked and answered by the second", (5, 5), answer_all(api, QUESTIONS))
+    check(f"{name}: the first run was killed", that=process.exitcode == -signal.SIGKILL)
+    claim("asked, and answered, by the second", (5, 5), answer_all(api, QUESTIONS))
     claim("batches of both", 1, api.count() - before)
     with provider.sends("all questions, asked one by one", 0), provider.client() as client:
         for question in QUESTIONS:
@@ -129,9 +129,11 @@ def prove_lost_answer(provider: Provider, api: BatchAPI) -> None:
     provider.script("drop", path="/v1/*batches", method="POST", executed=True)
     with suppress(openai.APIConnectionError, anthropic.APIConnectionError):
         answer_all(api, questions)
-    claim("asked and answered after a lost answer", (2, 2), answer_all(api, questions))
+    claim("asked, and answered, after a lost answer", (2, 2), answer_all(api, questions))
     claim("batches of both attempts", 1, api.count() - before)
-    claim("one more question", (1, 1), answer_all(api, [*questions, "Why?"]))
+    claim(
+        "asked, and answered, of one question more", (1, 1), answer_all(api, [*questions, "Why?"])
+    )
 
 
 @recipe

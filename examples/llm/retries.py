@@ -109,7 +109,7 @@ def prove_crashes(provider: Provider, client: OpenAI, store: str) -> None:
     # The claim was there still: the next caller has waited for the end of its lease.
     claim("a crash inside leaves an abandoned attempt", "recovered", found["inside"].kind)
     claim("a crash outside, a free key", "executed", found["outside"].kind)
-    claim("both are counted", [2, 2], [each.attempt for each in found.values()])
+    claim("attempts on record, of each", [2, 2], [each.attempt for each in found.values()])
 
 
 @recipe

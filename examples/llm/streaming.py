@@ -63,7 +63,7 @@ def prove_generator(provider: Provider) -> None:
         with provider.sends("one stream, left after three tokens and read again", 1):
             left = list(islice(spoken(client, "one"), 3))
             whole = list(spoken(client, "one"))
-        claim("it begins as it did", left, whole[:3])
+        claim("it begins as it did", "".join(left), "".join(whole[:3]))
         provider.script("truncate", after=2)
         with provider.sends("a stream that is cut off, and read again", 2):
             try:
@@ -81,7 +81,7 @@ async def prove_async_generator(provider: Provider) -> None:
             begun = [await anext(early) for _ in range(3)]
             joined = [token async for token in late]
             begun += [token async for token in early]
-        claim("both have heard", len(begun), len(joined))
+        claim("tokens that each of them has heard", len(begun), len(joined))
 
 
 def chat_events(client: OpenAI) -> Iterator[str]:
