@@ -1,7 +1,7 @@
 """A streaming proxy: a page that is reloaded in the middle of an answer gets all of it, asked once.
 
 Run it from the project's root: `python -m examples.llm.streaming_proxy`. To see it, start
-`python -m examples.local_llm --port 8123 --tokens-per-second 5`, and beside it
+`python -m examples.local_llm --port 8123 --tokens-per-second 2`, and beside it
 `python -m uvicorn examples.llm.streaming_proxy:app`; open http://127.0.0.1:8000, ask, and reload.
 """
 
