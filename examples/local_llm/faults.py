@@ -87,7 +87,7 @@ class Refuse(Fault):
 
     def play(self, scene: Scene) -> Reply | HangUp:
         """Refuse."""
-        wait = {} if self.retry_after is None else {"Retry-After": f"{self.retry_after:g}"}
+        wait = {} if self.retry_after is None else {"Retry-After": f"{self.retry_after:.12g}"}
         return scene.dialect.refusal(
             ApiError(
                 self.message,

@@ -55,7 +55,9 @@ def test_refusal_is_for_one_request(llm: LocalLLM) -> None:
     assert [503, 200] == statuses
 
 
-@pytest.mark.parametrize(("seconds", "header"), [(None, None), (2, "2"), (0.25, "0.25")])
+@pytest.mark.parametrize(
+    ("seconds", "header"), [(None, None), (2, "2"), (0.25, "0.25"), (86_400 * 30, "2592000")]
+)
 def test_refusal_says_when_to_retry(
     llm: LocalLLM, seconds: float | None, header: str | None
 ) -> None:

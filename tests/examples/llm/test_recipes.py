@@ -1,5 +1,6 @@
 """The recipes prove what they say, and the provider's books agree with them."""
 
+import ast
 import sys
 from collections import Counter
 from importlib import import_module
@@ -91,6 +92,23 @@ def test_recipe_is_a_program(name: str) -> None:
     """A recipe runs by itself, on a server of its own, and warns of nothing."""
     ended = program(name)
     assert (0, "") == (ended.returncode, ended.stderr)
+
+
+def test_manual_names_what_recipes_import() -> None:
+    """Whoever follows the manual from a fresh environment can run every recipe."""
+    manual = (ROOT / "docs" / "howto" / "llm" / "index.md").read_text("utf-8")
+    named = manual.partition("$ pip install ")[2].partition("$ python")[0]
+    found = {
+        (node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name)
+        for path in (ROOT / "examples" / "llm").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and not node.level)
+    }
+    # The extra `httpx` brings httpx2 as well, and every SDK brings pydantic.
+    given = sys.stdlib_module_names | {"examples", "httpx2", "idemkit", "pydantic"}
+    needed = {name.partition(".")[0] for name in found} - given
+    assert needed == {name for name in needed if name in named}
+    assert {"anthropic", "openai", "tenacity"} <= needed
 
 
 def test_every_recipe_is_tested() -> None:
