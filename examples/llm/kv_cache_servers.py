@@ -64,7 +64,7 @@ def prove_arguments(provider: Provider, client: OpenAI) -> None:
 
 def prove_transport(provider: Provider, idempotency: Idempotency) -> None:
     """Show that a transport, which cannot know what a new flag does, lets each of them count."""
-    flags = [{}, *SAMPLING, *PLACEMENT]
+    flags: list[Mapping[str, Any]] = [{}, *SAMPLING, *PLACEMENT]
     with wrap(provider.client(), idempotency=idempotency, derive="request") as client:
         with provider.sends(f"{len(flags)} requests with flags of all kinds", len(flags)):
             answers = [send(client, "Raise", each) for each in flags]

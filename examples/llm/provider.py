@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import urljoin
 
 import httpx2
@@ -39,7 +39,8 @@ class UnscriptedError(Exception):
 
 def say(said: str, found: object) -> None:
     """Print a row of what a recipe has to say."""
-    text = ", ".join(map(str, found)) if isinstance(found, list | tuple) else str(found)
+    parts = cast("Sequence[object]", found) if isinstance(found, list | tuple) else [found]
+    text = ", ".join(map(str, parts))
     print(f"{said + ' ':.<{SAID}} {textwrap.shorten(text, FOUND, placeholder=' …')}")
 
 

@@ -99,7 +99,7 @@ def crash(base_url: str, store: str, name: str) -> None:
 
 def prove_crashes(provider: Provider, client: OpenAI, store: str) -> None:
     """Show what the next process finds after one that died between two tries."""
-    found = {}
+    found: dict[str, Outcome[str]] = {}
     for name, outcome in {"inside": inside.outcome, "outside": outside}.items():
         provider.script("refuse", status=500)
         process = get_context("spawn").Process(target=crash, args=(provider.base_url, store, name))

@@ -5,6 +5,7 @@ Run it from the project's root: `python -m examples.llm.timeouts_and_cancel`.
 
 import asyncio
 import sys
+from contextlib import suppress
 
 from openai import AsyncOpenAI
 
@@ -58,11 +59,10 @@ async def prove_shield(provider: Provider, client: AsyncOpenAI) -> None:
     provider.script("slow", first=SLOW)
     with provider.sends("given up, and joined again", 1):
         call = asyncio.create_task(answer(client, "three"))
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await asyncio.shield(call)
-        except TimeoutError:
-            outcome = await answer.outcome(client, "three")
+        outcome = await answer.outcome(client, "three")
         claim("the next call joins it", "joined", outcome.kind)
         claim("and gets what was paid for", await call, outcome.value)
 
