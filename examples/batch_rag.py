@@ -82,12 +82,15 @@ class Stage:
         self._progress = progress
         executed, replayed, failed, _, total = progress
         done = executed + replayed + failed
-        print(f"\r{self._name}: {done}/{total}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():  # in a file each of them would be one more piece of a long line
+            print(f"\r{self._name}: {done}/{total}", end="", file=sys.stderr, flush=True)
 
     def report(self) -> None:
         """Say how it went."""
         executed, replayed, _, saved, _ = self._progress
-        print(f"\r{self._name}: {executed} executed, {replayed} replayed, {saved} tokens saved")
+        if sys.stderr.isatty():
+            print("\r", end="", file=sys.stderr, flush=True)
+        print(f"{self._name}: {executed} executed, {replayed} replayed, {saved} tokens saved")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,7 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped. Run it again: what is done stays done.", file=sys.stderr)
         return INTERRUPTED
-    except (OSError, OpenAIError, StoreError, ValueError) as error:
+    except OpenAIError as error:
+        return refuse(f"the model at {options.base_url or 'this machine'}: {error}")
+    except (OSError, StoreError, ValueError) as error:
         return refuse(str(error))
     return DONE
 
