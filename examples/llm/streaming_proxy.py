@@ -13,6 +13,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from threading import Thread
 from typing import Annotated
+from uuid import uuid4
 
 import httpx2
 import uvicorn
@@ -77,8 +78,9 @@ def proxy(provider: Provider) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # Closing waits, for a while, for what the model still says.
-        async with provider.async_client() as app.state.client, configure("memory://"):
+        # The store is what $IDEMKIT_STORE says, or this process's memory. Closing waits, for a
+        # while, for what the model still says.
+        async with provider.async_client() as app.state.client, configure():
             yield
 
     app = FastAPI(lifespan=lifespan)
@@ -106,9 +108,9 @@ def serving(app: FastAPI) -> Iterator[str]:
         thread.join()
 
 
-def events(url: str, most: int | None = None, cursor: str = "") -> list[str]:
+def events(url: str, chat: str, most: int | None = None, cursor: str = "") -> list[str]:
     """Return the events of an answer, or as many of the first as are asked for."""
-    asked = {"chat": "1", "question": "What is a lock?"}
+    asked = {"chat": chat, "question": "What is a lock?"}
     headers = {"Last-Event-ID": cursor} if cursor else {}
     with httpx2.stream("GET", f"{url}/answers", params=asked, headers=headers) as response:
         lines = response.iter_lines()
@@ -118,12 +120,13 @@ def events(url: str, most: int | None = None, cursor: str = "") -> list[str]:
 @recipe
 def main(provider: Provider) -> None:
     """Prove what is said above."""
+    chat = uuid4().hex
     with serving(proxy(provider)) as url, provider.sends("one question, read three times", 1):
-        begun, whole = events(url, 1), events(url)
+        begun, whole = events(url, chat, 1), events(url, chat)
         check("a reload begins again", that=begun == whole[:1])
         check("and has an end", that=whole[-1] == "event: end\ndata:")
         cursor = begun[0].partition("\n")[0].removeprefix("id: ")
-        rest = events(url, cursor=cursor)
+        rest = events(url, chat, cursor=cursor)
         check("a lost connection goes on", that=rest == whole[1:])
 
 
