@@ -104,6 +104,20 @@ def test_gemini_fits_schema(llm: LocalLLM, name: str) -> None:
     assert City.model_validate_json(said(reply["candidates"][0]))
 
 
+@pytest.mark.parametrize(("choices", "name"), [(["red"], "red"), ([7], "7")])
+def test_gemini_names_one_of_a_few(llm: LocalLLM, choices: list[object], name: str) -> None:
+    """A name that is chosen from a few is answered as it is, in one piece, without quotes."""
+    config = {"responseMimeType": "text/x.enum", "responseSchema": {"enum": choices}}
+    replies = [gemini(llm, config), *chunks(llm, config)]
+    assert [name, name] == [said(reply["candidates"][0]) for reply in replies]
+
+
+def test_gemini_names_what_it_likes(llm: LocalLLM) -> None:
+    """Without a schema there is nothing to choose from, and the answer is text."""
+    (candidate,) = gemini(llm, {"responseMimeType": "text/x.enum"})["candidates"]
+    assert said(candidate)
+
+
 def test_gemini_json(llm: LocalLLM) -> None:
     """An answer is an object if that is all that is asked for."""
     reply = gemini(llm, {"responseMimeType": "application/json"})

@@ -97,10 +97,10 @@ class _Answer:
         return self._frame([self._whole(index) for index in range(self._request.choices)])
 
     def frames(self) -> Iterator[bytes]:
-        """Yield the answers token by token; a call of a function comes in one piece."""
+        """Yield the answers token by token; a call of a function, or a name, comes in one piece."""
         for index in range(self._request.choices):
             choice = self._inference.choice(index)
-            if choice.tool:
+            if choice.tool or self._request.bare:
                 yield sse(self._frame([self._joined(index, choice)]))
                 continue
             for event in choice.events:
@@ -118,6 +118,8 @@ class _Answer:
         part: Json = {"text": text}
         if choice.tool and finish == Finish("stop"):
             part = {"functionCall": {"name": choice.tool, "args": json.loads(text)}}
+        elif self._request.bare and finish == Finish("stop"):
+            part = {"text": _without_quotes(text)}
         return self._candidate(index, [part], tokens, finish=finish)
 
     def _candidate(
@@ -143,6 +145,11 @@ class _Answer:
             "modelVersion": MODEL_NAME,
             "responseId": self._id,
         }
+
+
+def _without_quotes(text: str) -> str:
+    value = json.loads(text)
+    return value if isinstance(value, str) else text
 
 
 def _text(token: Sampled) -> Json:

@@ -67,11 +67,13 @@ class GeminiRequest:
     Args:
         choices: how many answers to give.
         logprobs: whether to report the log-probability of each token.
+        bare: whether an answer that is a JSON string goes without its quotes.
     """
 
     task: Task
     choices: int
     logprobs: bool
+    bare: bool
 
 
 def parse_gemini(body: object) -> GeminiRequest:
@@ -94,6 +96,7 @@ def parse_gemini(body: object) -> GeminiRequest:
         task,
         choices=config.integer("candidateCount", 1, low=1, high=_MOST_CHOICES),
         logprobs=config.boolean("responseLogprobs"),
+        bare=bool(task.forms) and config.get("responseMimeType") == "text/x.enum",
     )
 
 
