@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..producers import Producer
 from .follower import Answer
 from .transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from ..core.engine import Engine
     from ..core.execution import Execution
@@ -63,6 +63,11 @@ class Answering(Producer):
         """Ask it to stop; a complete answer is being recorded, and what comes then is its own."""
         if not self.transcript.ending:
             super().stop(error)
+
+    def _fail(self, error: BaseException) -> Coroutine[Any, Any, BaseException]:
+        """Return what settles an answer that will never be whole, and says what readers hear."""
+        self.error = error
+        return self.transcript.fail(error)
 
     def answer(self, chunks: Sequence[bytes], reader: Reader) -> Answer:
         """Return the answer to whoever it is made for.

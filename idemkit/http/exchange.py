@@ -101,10 +101,10 @@ class Exchange(Answering, TaskProducer):
                 self._log("failed after its answer", error)
             heard: BaseException | None = None
         else:
-            self.error = error or RuntimeError("the application returned before its response ended")
+            failure = error or RuntimeError("the application returned before its response ended")
             if not self._awaited:
-                self._lose(self.error)
-            heard = await ASYNC.finish(self.transcript.fail(self.error))
+                self._lose(failure)
+            heard = await ASYNC.finish(self._fail(failure))
         self._ring()
         return heard if error is None or isinstance(error, Exception) else error
 

@@ -225,11 +225,11 @@ class ForeignEvents(Events):
     def end(self) -> None:
         """Take note that nothing more comes."""
         super().end()
-        self._judge(whole=True)
+        super()._judge(whole=True, failed=self._lost)
 
-    def _event(self, kind: str, text: bytes) -> None:
-        super()._event(kind, text)
-        self._lost, self.failed = self._lost or self.failed, False
+    def _judge(self, *, whole: bool, failed: bool = False) -> None:
+        self._lost = self._lost or failed
+        super()._judge(whole=whole)
 
 
 class LastEvents(Events):

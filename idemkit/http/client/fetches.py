@@ -145,8 +145,7 @@ class Fetch(Answering):
     async def _conclude(self, error: BaseException | None) -> BaseException | None:
         if self.transcript.complete:
             return None if error is None or isinstance(error, Exception) else error
-        self.error = error or self._cut_off()
-        heard = await self._settled(self.transcript.fail(self.error))
+        heard = await self._settled(self._fail(error or self._cut_off()))
         return heard if error is None or isinstance(error, Exception) else error
 
     async def _settled(self, settling: Coroutine[Any, Any, BaseException]) -> BaseException:
