@@ -97,6 +97,8 @@ class Document(Reader):
         """Keep what comes next; of what is too large only its end."""
         self._size += len(chunk)
         if self._size > LARGEST:
+            if not chunk.strip():
+                return  # which is not what it ends with
             self._parts.clear()
         self._parts.append(chunk)
 

@@ -275,10 +275,13 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("narrow")
-@pytest.mark.parametrize(("end", "whole"), [(b'"}\n', True), (b'"', False)])
-def test_a_large_document_is_judged_by_its_end(end: bytes, whole: bool) -> None:
-    """What is too large to be read is whole if it ends like an object."""
-    watch = watched(CHAT, b'{"a": "', b"x" * 100, end, media_type=JSON)
+@pytest.mark.parametrize(
+    ("end", "whole"), [([b'"}\n'], True), ([b'"}', b"\n", b""], True), ([b'"', b"\n"], False)]
+)
+@pytest.mark.parametrize("size", [90, 100])
+def test_a_large_document_is_judged_by_its_end(end: list[bytes], whole: bool, size: int) -> None:
+    """What is too large to be read is whole if it ends like an object, white space aside."""
+    watch = watched(CHAT, b'{"a": "', b"x" * size, *end, media_type=JSON)
     assert (whole, Result()) == (watch.complete, watch.result)
 
 

@@ -1,4 +1,4 @@
-"""How bodies come: at once, in parts, of a length that is known, and with an error in front."""
+"""How bodies come: at once, in parts, and of a length that is known."""
 
 import threading
 
@@ -6,7 +6,8 @@ import httpx2
 import pytest
 
 from idemkit import Idempotency
-from idemkit.http.client import IdempotentTransport
+from idemkit.http.client import IdempotentTransport, fetches
+from idemkit.llm import readers
 from tests.http.client.callers import CHAT, PROMPT, Caller
 from tests.http.client.upstream import EVENTS, Exchange, Upstream, events, says
 
@@ -52,6 +53,24 @@ async def test_what_takes_long_comes_in_parts(
     assert (begin + rest, begin + rest, 1) == (body, replayed, len(model.asked))
 
 
+async def test_document_that_is_too_large_to_be_read(
+    client: Caller, model: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked gets all of it, and it is kept; its end tells that it is whole."""
+    monkeypatch.setattr(fetches, "_MOST_AT_ONCE", 100)
+    monkeypatch.setattr(readers, "LARGEST", 1000)
+    document = says("a" * 2000)
+
+    def large(exchange: Exchange) -> None:
+        exchange.head(headers=JSON)
+        exchange.part(document, b"\n")
+        exchange.end()
+
+    model.script = large
+    bodies = [(await client.post()).content for _ in range(2)]
+    assert (1, [document + b"\n"] * 2) == (len(model.asked), bodies)
+
+
 async def test_document_is_one_piece(client: Caller, model: Upstream) -> None:
     """What is of use as a whole is handed on when all of it is there, in however many parts."""
     document = says("a")
@@ -78,19 +97,6 @@ async def test_slow_refusal(client: Caller, model: Upstream) -> None:
     assert (2, [{"error": {"message": "overloaded"}}] * 2) == (len(model.asked), bodies)
 
 
-async def test_page_in_parts(client: Caller, model: Upstream) -> None:
-    """A page in place of a stream reaches who asked whole, and is not replayed."""
-
-    def page(exchange: Exchange) -> None:
-        exchange.head(headers={"Content-Type": "text/html"})
-        exchange.part(b"<html>", b"try again", b"</html>")
-        exchange.end()
-
-    model.script = page
-    bodies = [(await client.post(json=STREAM)).content for _ in range(2)]
-    assert (2, [b"<html>try again</html>"] * 2) == (len(model.asked), bodies)
-
-
 async def test_truncated_stream_of_known_length(client: Caller, model: Upstream) -> None:
     """A stream without its last event is not kept, though it is as long as its head says."""
 
@@ -98,7 +104,7 @@ async def test_truncated_stream_of_known_length(client: Caller, model: Upstream)
         exchange.whole(b"".join(SAID[: exchange.number + 1]), headers=EVENTS)
 
     model.script = cut
-    with pytest.raises(client.library.TransportError):
+    with pytest.raises(client.library.TransportError, match="broke off"):
         _ = [part async for part in client.stream()]
     bodies = [b"".join([part async for part in client.stream()]) for _ in range(3)]
     # The second tells why it ends, which is no reason to keep it; the third is whole.
@@ -135,20 +141,6 @@ async def test_unwanted_stream_of_known_length(
     bodies = [(await client.post()).content for _ in range(2)]
     await client.close()
     assert (2, [body, body]) == (len(model.asked), bodies)
-
-
-async def test_error_in_the_first_part(client: Caller, model: Upstream) -> None:
-    """An error that comes before anything else reaches who asked."""
-    failure = b'event: error\ndata: {"error": {"message": "overloaded"}}\n\n'
-
-    def failing(exchange: Exchange) -> None:
-        exchange.head()
-        exchange.part(SAID[0] + failure)
-        exchange.end()
-
-    model.script = failing
-    bodies = [(await client.post()).content for _ in range(2)]
-    assert (2, [SAID[0] + failure] * 2) == (len(model.asked), bodies)
 
 
 @pytest.mark.parametrize("streams", [False, True])
