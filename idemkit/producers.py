@@ -157,7 +157,7 @@ class TaskProducer(Producer):
     def reach(self, number: int) -> None:
         """Refuse to block the very thread that runs it."""
         execution = self.execution
-        if self.feed.length <= number and not self.over and self.blocked:
+        if self.feed.length <= number and self.feed.end is None and self.blocked:
             message = (
                 f"{execution.call.operation} already runs on this thread's event loop, and "
                 "blocking the thread to wait for it would never end"

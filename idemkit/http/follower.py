@@ -265,7 +265,7 @@ class Follower:
         return await self._headed(reader, "joined")
 
     def _reach(self, producer: Producer, reader: Reader) -> None:
-        if self._blocks:
+        if self._blocks and time.monotonic() < self._until:
             try:
                 producer.reach(reader.number)
             except BaseException:

@@ -69,14 +69,23 @@ class Reply:
         self._over()
 
     def blocking(self) -> Iterator[bytes]:
-        """Return the parts, for a thread; asked for again, those that are left."""
-        while (part := drive(self._part())) is not None:
+        """Return the parts, for a thread; asked for again, those that are left.
+
+        Raises:
+            ReentrantCallError: The very thread is to make the next one.
+        """
+        while (part := self._reached()) is not None:
             yield part
 
     async def awaiting(self) -> AsyncIterator[bytes]:
         """Return the parts, for a task; asked for again, those that are left."""
         while (part := await self._part()) is not None:
             yield part
+
+    def _reached(self) -> bytes | None:
+        if not self._ahead:
+            self._answer.reach()
+        return drive(self._part())
 
     async def _part(self) -> bytes | None:
         if not self._ahead:

@@ -1,44 +1,57 @@
 """Answers that go wrong as they come: all of them reaches the caller, and none of it is kept."""
 
-import httpx2
 import pytest
 
 from idemkit import Idempotency
-from idemkit.http.client import IdempotentTransport, fetches
+from idemkit.http.client import fetches
 from idemkit.llm import Result, readers
 from tests.http.client.callers import CHAT, PROMPT, Caller
 from tests.http.client.upstream import EVENTS, Exchange, Upstream, events
 
+HTML = {"Content-Type": "text/html"}
 AUDIO = {"Content-Type": "audio/mpeg"}
+FIRST = events("a")[0]
 FAILURE = b'event: error\ndata: {"error": {"message": "overloaded"}}\n\n'
 
 
-@pytest.mark.parametrize("before", [[], events("a")[:1]], ids=["at once", "later"])
-async def test_failure_that_is_told(client: Caller, model: Upstream, before: list[bytes]) -> None:
+@pytest.mark.parametrize(
+    "said", [[FAILURE], [FIRST + FAILURE], [FIRST, FAILURE]], ids=["alone", "at once", "later"]
+)
+async def test_failure_that_is_told(client: Caller, model: Upstream, said: list[bytes]) -> None:
     """A stream that reports an error reports it to whoever reads, be it the first thing it says."""
 
     def overloaded(exchange: Exchange) -> None:
         exchange.head()
-        exchange.part(*before, FAILURE)
+        exchange.part(*said)
         exchange.end()
 
     model.script = overloaded
     bodies = [(await client.post()).content for _ in range(2)]
-    assert [b"".join([*before, FAILURE])] * 2 == bodies
+    assert [b"".join(said)] * 2 == bodies
     assert 2 == len(model.asked)
 
 
-async def test_page_of_another_server(client: Caller, model: Upstream) -> None:
+@pytest.mark.parametrize(
+    ("path", "headers", "said"),
+    [
+        (CHAT, HTML, [b"<html>", b"try again", b"</html>"]),
+        ("/api/chat", EVENTS, [b"data: one\n\n", b"data: two\n\n", b"data: three\n\n"]),
+    ],
+    ids=["page", "events"],
+)
+async def test_answer_of_another_server(
+    client: Caller, model: Upstream, path: str, headers: dict[str, str], said: list[bytes]
+) -> None:
     """What is no answer of a model, at a path that looks like one's, comes to its end."""
-    said = [b"data: one\n\n", b"data: two\n\n", b"data: three\n\n"]
 
     def page(exchange: Exchange) -> None:
-        exchange.head()
+        exchange.head(headers=headers)
         exchange.part(*said)
         exchange.end()
 
     model.script = page
-    bodies = [(await client.post("/api/chat")).content for _ in range(2)]
+    asked = {**PROMPT, "stream": True}
+    bodies = [(await client.post(path, json=asked)).content for _ in range(2)]
     assert [b"".join(said)] * 2 == bodies
     assert 2 == len(model.asked)
 
@@ -74,32 +87,6 @@ async def test_event_that_is_too_large_to_be_read(
     bodies = [(await client.post()).content for _ in range(2)]
     assert [b"".join(said)] * 2 == bodies
     assert 2 == len(model.asked)
-
-
-async def test_stream_of_a_known_length(client: Caller, model: Upstream) -> None:
-    """A length says nothing of the last event: a gateway counts what it got before it was cut."""
-    model.script = lambda exchange: exchange.whole(b"".join(events("a", "b")[:2]), 200, EVENTS)
-    for _ in range(2):
-        with pytest.raises(client.library.TransportError, match="broke off"):
-            await client.post()
-    assert 2 == len(model.asked)
-
-
-def test_whole_stream_of_a_known_length(idempotency: Idempotency) -> None:
-    """With its last event it is whole, whatever its length leaves room for."""
-    said, asked = b"".join(events("a")), []
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        asked.append(request)
-        fields = {**EVENTS, "Content-Length": str(len(said) + 7)}
-        return httpx2.Response(200, headers=fields, content=iter([said, b": bye\n\n"]))
-
-    transport = IdempotentTransport(
-        httpx2.MockTransport(answer), idempotency=idempotency, derive="request"
-    )
-    with httpx2.Client(transport=transport, base_url="http://provider") as client:
-        bodies = [client.post(CHAT, json=PROMPT).content for _ in range(2)]
-    assert ([said] * 2, 1) == (bodies, len(asked))
 
 
 async def test_long_answer_that_is_not_wanted(

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -10,11 +12,14 @@ import pytest
 
 from idemkit import Idempotency, ReentrantCallError
 from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport
+from idemkit.http.client.fetches import AsyncFetch
 from idemkit.http.follower import Follower
 from idemkit.http.transcript import Transcript
 from tests.http.client.callers import CHAT, PROMPT
-from tests.http.client.upstream import Exchange, Upstream, says
+from tests.http.client.upstream import Exchange, Upstream, events, says
 from tests.servers import wait_until
+
+PARTS = events("a", "b")
 
 
 @pytest.mark.parametrize(("status", "heard"), [(200, []), (500, [httpx2.ReadError])])
@@ -53,8 +58,44 @@ def test_listening_too_late(
     assert heard == [type(error) for error in errors if error is not None]
 
 
-async def test_thread_that_would_wait_for_itself(model: Upstream, idem: Idempotency) -> None:
-    """A blocking client on an event loop hears at once that it blocks what it waits for."""
+@asynccontextmanager
+async def both(
+    url: str, idem: Idempotency, **settings: Any
+) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.Client]]:
+    """Open a client that is awaited, and one that blocks the event loop of the other."""
+    awaiting = AsyncIdempotentTransport(idempotency=idem, derive="request")
+    blocking = IdempotentTransport(idempotency=idem, derive="request", **settings)
+    async with httpx2.AsyncClient(transport=awaiting, base_url=url) as awaited:
+        with httpx2.Client(transport=blocking, base_url=url) as blocked:
+            yield awaited, blocked
+
+
+async def first_part(client: httpx2.AsyncClient) -> AsyncIterator[bytes]:
+    """Ask, and return what else there is once the first part is there."""
+    response = await client.send(client.build_request("POST", CHAT, json=PROMPT), stream=True)
+    parts = response.aiter_raw()
+    assert PARTS[0] == await anext(parts)
+    return parts
+
+
+def halting(go: threading.Event) -> Callable[[Exchange], None]:
+    """Return a script that streams no more than a first part before `go`."""
+
+    def halt(exchange: Exchange) -> None:
+        exchange.head()
+        exchange.part(PARTS[0])
+        assert go.wait(10)
+        exchange.part(*PARTS[1:])
+        exchange.end()
+
+    return halt
+
+
+@pytest.mark.parametrize(("settings", "heard"), [({}, ReentrantCallError), ({"wait": 0}, 409)])
+async def test_thread_that_would_wait_for_itself(
+    model: Upstream, idem: Idempotency, settings: dict[str, Any], heard: object
+) -> None:
+    """A blocking client on an event loop hears at once that it blocks what it would wait for."""
     go = threading.Event()
 
     def slow(exchange: Exchange) -> None:
@@ -62,14 +103,52 @@ async def test_thread_that_would_wait_for_itself(model: Upstream, idem: Idempote
         exchange.whole(says("here"))
 
     model.script = slow
-    transport = AsyncIdempotentTransport(idempotency=idem, derive="request")
-    blocking = IdempotentTransport(idempotency=idem, derive="request")
-    async with httpx2.AsyncClient(transport=transport, base_url=model.url) as client:
+    async with both(model.url, idem, **settings) as (client, blocked):
         first = asyncio.ensure_future(client.post(CHAT, json=PROMPT))
         await asyncio.to_thread(model.wait_for, 1)
-        with httpx2.Client(transport=blocking, base_url=model.url) as blocked:
+        try:
+            said: object = blocked.post(CHAT, json=PROMPT, timeout=1).status_code
+        except ReentrantCallError as error:
+            said = type(error)
+        go.set()
+        await first
+        assert (heard, 200) == (said, blocked.post(CHAT, json=PROMPT).status_code)
+    assert 1 == len(model.asked)
+
+
+async def test_thread_that_would_wait_for_the_rest(model: Upstream, idem: Idempotency) -> None:
+    """Nor does it wait for the rest of an answer that has begun; what is there it gets."""
+    go = threading.Event()
+    model.script = halting(go)
+    async with both(model.url, idem) as (client, blocked):
+        first = await first_part(client)
+        with blocked.stream("POST", CHAT, json=PROMPT, timeout=1) as joined:
+            parts = joined.iter_raw()
+            assert PARTS[0] == next(parts)
             with pytest.raises(ReentrantCallError, match="this thread's event loop"):
-                blocked.post(CHAT, json=PROMPT, timeout=1)
+                next(parts)
+        go.set()
+        assert b"".join(PARTS[1:]) == b"".join([part async for part in first])
+        assert b"".join(PARTS) == blocked.post(CHAT, json=PROMPT).content
+    assert 1 == len(model.asked)
+
+
+async def test_thread_that_reads_what_is_all_there(
+    model: Upstream, idem: Idempotency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that is out is read, though its connection is still let go of on this loop."""
+    go, drained = threading.Event(), asyncio.Event()
+
+    async def drain(_: AsyncFetch, __: Any) -> None:
+        await drained.wait()
+
+    monkeypatch.setattr(AsyncFetch, "_drain", drain)
+    model.script = halting(go)
+    async with both(model.url, idem) as (client, blocked):
+        first = await first_part(client)
+        with blocked.stream("POST", CHAT, json=PROMPT, timeout=1) as joined:
             go.set()
-            await first
-            assert (200, 1) == (blocked.post(CHAT, json=PROMPT).status_code, len(model.asked))
+            assert b"".join(PARTS[1:]) == b"".join([part async for part in first])
+            assert b"".join(PARTS) == joined.read()
+        drained.set()
+    assert 1 == len(model.asked)

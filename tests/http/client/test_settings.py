@@ -101,16 +101,6 @@ def test_record_that_fails(idempotency: Idempotency, caplog: pytest.LogCaptureFi
     assert ["record failed, and so the answer is kept"] == caplog.messages
 
 
-@pytest.mark.parametrize(("most", "statuses"), [(100, [200, 409]), (200, [200, 200])])
-def test_largest_answer_that_is_kept(most: int, statuses: list[int]) -> None:
-    """What says how large a result may be says it of answers, too."""
-    answer = httpx2.MockTransport(lambda _: httpx2.Response(200, content=b"x" * 150))
-    with Idempotency("memory://", max_bytes=most) as idempotency:
-        transport = IdempotentTransport(answer, idempotency=idempotency, derive="request")
-        with httpx2.Client(transport=transport, base_url="http://provider") as client:
-            assert statuses == [client.post("/x").status_code for _ in range(2)]
-
-
 def numbers(idempotency: Idempotency, scope: Any, asked: list[dict[str, str]]) -> list[int]:
     """Return which upstream call answers each request, told apart by its header fields."""
     counted: list[bytes] = []
