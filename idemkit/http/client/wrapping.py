@@ -9,7 +9,7 @@ from ...errors import IdemkitWarning
 from .transports import AsyncIdempotentTransport, IdempotentTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["wrap"]
 
@@ -87,11 +87,22 @@ def _places(value: Any, depth: int) -> Iterator[Any]:
                 yield from _places(inner, depth - 1)
 
 
+class _Guarding:
+    """Makes clients as another does, and guards them."""
+
+    def __init__(self, make: Callable[[], Any], settings: dict[str, Any]) -> None:
+        self._make = make
+        self._settings = settings
+
+    def __call__(self) -> Any:
+        return wrap(self._make(), **self._settings)
+
+
 def _guard_successors(value: Any, settings: dict[str, Any]) -> None:
     """Guard the clients that a provider of pydantic-ai makes anew for each event loop."""
     make = getattr(value, _SUCCESSORS, None)
-    if make is not None:
-        setattr(value, _SUCCESSORS, lambda: wrap(make(), **settings))
+    if make is not None and not isinstance(make, _Guarding):
+        setattr(value, _SUCCESSORS, _Guarding(make, settings))
 
 
 def _tell_of_other_ways(value: Any) -> None:

@@ -99,7 +99,7 @@ def test_what_goes_another_way(idempotency: Idempotency) -> None:
 
 
 def test_clients_to_come(idempotency: Idempotency) -> None:
-    """What makes itself a new client when its loop is another makes one that is guarded."""
+    """What makes itself a new client when its loop is another makes one that is guarded, once."""
 
     class Provider:
         """Laid out as one of pydantic-ai is."""
@@ -111,6 +111,8 @@ def test_clients_to_come(idempotency: Idempotency) -> None:
             return httpx2.AsyncClient()
 
     provider = wrap(Provider(), idempotency=idempotency)
+    make = provider._http_client_factory
+    assert make is wrap(provider, idempotency=idempotency)._http_client_factory
     for client in (provider._client, provider._http_client_factory()):
         assert isinstance(client._transport, AsyncIdempotentTransport)
 
