@@ -47,7 +47,7 @@ async def test_connections_that_cannot_be_made(
     kind: Caller, model: Upstream, idem: Idempotency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever asks hears why, and the key is free: once that is mended, the request goes out."""
-    client = kind.open(model.url, idem, derive="request", client_timeout=1)
+    client = kind.open(model.url, idem, derive="request")
     with monkeypatch.context() as patched:
         patched.setenv("SSL_CERT_FILE", "/nowhere.pem")
         with pytest.raises(OSError, match="No such file"):

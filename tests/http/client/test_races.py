@@ -107,7 +107,7 @@ async def test_thread_that_would_wait_for_itself(
         first = asyncio.ensure_future(client.post(CHAT, json=PROMPT))
         await asyncio.to_thread(model.wait_for, 1)
         try:
-            said: object = blocked.post(CHAT, json=PROMPT, timeout=1).status_code
+            said: object = blocked.post(CHAT, json=PROMPT).status_code
         except ReentrantCallError as error:
             said = type(error)
         go.set()
@@ -122,7 +122,7 @@ async def test_thread_that_would_wait_for_the_rest(model: Upstream, idem: Idempo
     model.script = halting(go)
     async with both(model.url, idem) as (client, blocked):
         first = await first_part(client)
-        with blocked.stream("POST", CHAT, json=PROMPT, timeout=1) as joined:
+        with blocked.stream("POST", CHAT, json=PROMPT) as joined:
             parts = joined.iter_raw()
             assert PARTS[0] == next(parts)
             with pytest.raises(ReentrantCallError, match="this thread's event loop"):
@@ -146,7 +146,7 @@ async def test_thread_that_reads_what_is_all_there(
     model.script = halting(go)
     async with both(model.url, idem) as (client, blocked):
         first = await first_part(client)
-        with blocked.stream("POST", CHAT, json=PROMPT, timeout=1) as joined:
+        with blocked.stream("POST", CHAT, json=PROMPT) as joined:
             go.set()
             assert b"".join(PARTS[1:]) == b"".join([part async for part in first])
             assert b"".join(PARTS) == joined.read()
