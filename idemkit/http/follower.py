@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..core.feeds import Feed
     from ..core.policy import Policy
     from ..core.reading import Reader
-    from ..producers import Producer
     from ..protocol import Recorded, Running
 
 __all__ = ["Answer", "Case", "Follower", "GoneError", "in_thread"]
@@ -257,20 +256,13 @@ class Follower:
 
     async def _join(self, running: Running) -> Answer | None:
         place = Cursor(running.epoch, 0)
-        reader = self._engine.reader(self._call, self._policy, place, self.opened)
+        self._reader = reader = self._engine.reader(self._call, self._policy, place, self.opened)
         producer = producer_of(reader.feed)
         if producer is not None:
-            self._reach(producer, reader)
             producer.attached += 1
-        return await self._headed(reader, "joined")
-
-    def _reach(self, producer: Producer, reader: Reader) -> None:
-        if self._blocks and time.monotonic() < self._until:
-            try:
+            if self._blocks and time.monotonic() < self._until:
                 producer.reach(reader.number)
-            except BaseException:
-                reader.close()
-                raise
+        return await self._headed(reader, "joined")
 
     async def _headed(self, reader: Reader, kind: OutcomeKind) -> Answer | None:
         """Return an answer once its head is there; None if it is to be asked for anew."""

@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -106,10 +106,13 @@ async def test_thread_that_would_wait_for_itself(
     async with both(model.url, idem, **settings) as (client, blocked):
         first = asyncio.ensure_future(client.post(CHAT, json=PROMPT))
         await asyncio.to_thread(model.wait_for, 1)
+        (fetch,) = cast("Any", client)._transport._fetches
+        users = fetch.feed.users
         try:
             said: object = blocked.post(CHAT, json=PROMPT).status_code
         except ReentrantCallError as error:
             said = type(error)
+        assert users == fetch.feed.users
         go.set()
         await first
         assert (heard, 200) == (said, blocked.post(CHAT, json=PROMPT).status_code)
