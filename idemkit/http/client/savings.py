@@ -58,11 +58,25 @@ class Savings:
         if part is None or watch.complete:
             self._watch = None
             self._delivered(watch)
-        elif self._ticket is not None and not _UNDER_WAY.issuperset(watch.result.finish_reasons):
+        elif self._ticket is not None and _ends(watch):
             self._ticket.delivered()  # many readers leave when they have heard why it ends
+
+    def left(self) -> None:
+        """Take note that the caller reads no more."""
+        watch, self._watch = self._watch, None
+        if watch is not None and self._saved and _ends(watch):
+            self._tell(watch)
 
     def _delivered(self, watch: Watch) -> None:
         if self._ticket is not None and not watch.failed:
             self._ticket.delivered()
         if self._saved:
-            saved(self._call.operation, watch.result, prices=self._prices)
+            self._tell(watch)
+
+    def _tell(self, watch: Watch) -> None:
+        saved(self._call.operation, watch.result, prices=self._prices)
+
+
+def _ends(watch: Watch) -> bool:
+    """Say whether an answer has told why it ends, though its last event may be to come."""
+    return not _UNDER_WAY.issuperset(watch.result.finish_reasons)

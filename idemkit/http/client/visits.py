@@ -72,6 +72,7 @@ class Visit:
             gate.engine, errand.case, wait, takes_over=False, blocks=gate.blocks
         )
         self._fetch: Fetch | None = None
+        self._savings: Savings | None = None
 
     async def answer(self) -> Any:
         """Return the response.
@@ -154,7 +155,8 @@ class Visit:
     # -------------------------------------------------------------------------- the response
 
     def _response(self, answer: Answer) -> Any:
-        savings = Savings(self._gate.settings.prices, self._case.call, answer, self._ticket)
+        prices = self._gate.settings.prices
+        self._savings = savings = Savings(prices, self._case.call, answer, self._ticket)
         if answer.whole is not None:
             savings.told(answer.whole)
             savings.told(None)
@@ -183,6 +185,8 @@ class Visit:
 
     def _leave(self) -> None:
         self._follower.leave()
+        if self._savings is not None:
+            self._savings.left()
         if self._ticket is not None:
             self._ticket.returned()
 

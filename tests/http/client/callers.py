@@ -11,7 +11,7 @@ import httpx2
 from idemkit.http.client import AsyncIdempotentTransport, IdempotentTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from types import ModuleType
 
     from idemkit import Idempotency
@@ -58,7 +58,7 @@ class Caller:
             return await asyncio.to_thread(self.client.post, path, **request)
         return await self.client.post(path, **request)
 
-    async def stream(self, path: str = CHAT, **request: Any) -> AsyncIterator[bytes]:
+    async def stream(self, path: str = CHAT, **request: Any) -> AsyncGenerator[bytes, None]:
         """Send a request, and yield the answer as it comes."""
         built = self.client.build_request("POST", path, **{"json": PROMPT, **request})
         if not self.blocking:

@@ -5,6 +5,7 @@ import gc
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import httpx
@@ -286,6 +287,42 @@ async def test_savings_of_streams(
     await client.close()
     assert [2, 3] == sorted(counted(backend, "idemkit.saved.tokens").values())
     assert {} == counted(backend, "idemkit.saved.cost")
+
+
+REASON = (
+    b'data: {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, '
+    b'"usage": {"input_tokens": 3, "output_tokens": 2}}\n\n'
+)
+"""Why a message ends, and what it took."""
+
+
+@pytest.mark.parametrize(("beginning", "counts"), [(REASON, [2, 3]), (b": ping\n\n", [])])
+async def test_savings_of_a_reader_that_leaves(
+    backend: Backend,
+    kind: Caller,
+    model: Upstream,
+    idem: Idempotency,
+    beginning: bytes,
+    counts: list[int],
+) -> None:
+    """Who leaves a replay before its last event has been spared all, if told why it ends."""
+    read = threading.Event()
+
+    def stream(exchange: Exchange) -> None:
+        exchange.head()
+        exchange.part(beginning)
+        assert read.wait(10)
+        exchange.part(b'data: {"type": "message_stop"}\n\n')
+        exchange.end()
+
+    model.script = stream
+    client = kind.open(model.url, idem, derive="request")
+    async for _ in client.stream("/v1/messages"):
+        read.set()
+    async with aclosing(client.stream("/v1/messages")) as parts:
+        assert beginning == await anext(parts)
+    await client.close()
+    assert counts == sorted(counted(backend, "idemkit.saved.tokens").values())
 
 
 async def test_savings_that_nobody_told(
