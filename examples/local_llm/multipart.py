@@ -14,10 +14,12 @@ class Field:
 
     Args:
         filename: what the file is called; None if the field is no file.
+        media_type: what it is said to hold.
     """
 
     content: bytes
     filename: str | None = None
+    media_type: str = "text/plain"
 
 
 def parse_form(body: bytes, *, content_type: str) -> dict[str, Field]:
@@ -40,7 +42,7 @@ def _field(part: bytes) -> tuple[str, Field]:
     head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
     message = _message(head.decode("utf-8", "replace"))
     name = message.get_param("name", "", header="content-disposition")
-    return str(name), Field(content, message.get_filename())
+    return str(name), Field(content, message.get_filename(), message.get_content_type())
 
 
 def _message(head: str) -> Message:

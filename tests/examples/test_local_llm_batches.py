@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
@@ -105,6 +106,17 @@ def test_file_is_deleted(llm: LocalLLM) -> None:
         client.files.delete(name)
         with pytest.raises(openai.NotFoundError):
             client.files.retrieve(name)
+
+
+def test_files_for_anthropic(llm: LocalLLM) -> None:
+    """Anthropic's client pages through files, and deletes each once."""
+    with anthropic.Anthropic(base_url=llm.url, api_key="none", max_retries=0) as client:
+        files = client.beta.files
+        names = [files.upload(file=(f"{at}.txt", b"x")).id for at in range(3)]
+        assert names[::-1] == [file.id for file in files.list(limit=2)]
+        assert (b"x", names[0]) == (files.download(names[0]).read(), files.delete(names[0]).id)
+        with pytest.raises(anthropic.NotFoundError):
+            files.delete(names[0])
 
 
 def test_large_file(llm: LocalLLM) -> None:

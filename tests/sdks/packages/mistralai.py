@@ -18,6 +18,7 @@ class _Client:
     """The verbs of one colour, which have names of their own."""
 
     def __init__(self, site: Site) -> None:
+        self.blocking = site.blocking
         at = "client" if site.blocking else "async_client"
         self.client = Mistral(
             api_key="key",
