@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..core.policy import seconds
 from .identities import decode
 from .profiles import profile
-from .requests import Request
+from .requests import Request, is_sent
 from .usages import field
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ def determinism(request: Any) -> Determinism:
         request: A `Request`, one of httpx2 or httpx, or the parameters of a call of an SDK by
             name. Parameters do not tell the endpoint; there, embeddings and moderation are told
             by the model's name, or by parameters that nothing else has.
+
+    Raises:
+        TypeError: It is none of these.
     """
     if isinstance(request, Mapping):
         return Determinism.DETERMINISTIC if _embeds(request) else _of_parameters(request)
@@ -105,7 +108,7 @@ def ttl(*, deterministic: Duration, sampled: Duration) -> Callable[[Call], float
 
 def _asked(arguments: Mapping[str, Any]) -> Any:
     request = arguments.get("request")
-    if isinstance(request, Mapping | Request) or hasattr(request, "headers"):
+    if isinstance(request, Mapping | Request) or is_sent(request):
         return request
     return arguments
 

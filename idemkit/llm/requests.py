@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Request"]
+__all__ = ["Request", "is_sent"]
 
 _USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
 
@@ -34,7 +34,14 @@ class Request(NamedTuple):
 
     @classmethod
     def of(cls, request: Any) -> Self:
-        """Return the view of a request of httpx2 or httpx, whose body has been read."""
+        """Return the view of a request of httpx2 or httpx, whose body has been read.
+
+        Raises:
+            TypeError: It is of neither.
+        """
+        if not is_sent(request):
+            message = f"a request must be one of httpx2 or httpx, not {type(request).__qualname__}"
+            raise TypeError(message)
         fields = tuple((name.lower(), value) for name, value in request.headers.multi_items())
         return cls(request.method, str(request.url), fields, request.content)
 
@@ -73,6 +80,11 @@ class Request(NamedTuple):
             name: In lower case.
         """
         return [value for field, value in self.headers if field == name]
+
+
+def is_sent(request: Any) -> bool:
+    """Say whether something is a request as a client of httpx2 or httpx sends it."""
+    return hasattr(getattr(request, "headers", None), "multi_items")
 
 
 def _host(scheme: str, written: str) -> str:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from urllib.request import Request as HTTPRequest
 
 import httpx2
 import pytest
@@ -136,6 +137,7 @@ STEADY, LOOSE = post(CHAT, {"seed": 7}), post(CHAT)
         ({"request": {"seed": 7}}, 3600.0),
         ({"request": "a question", "seed": 7}, 3600.0),
         ({"request": "a question"}, 60.0),
+        ({"request": HTTPRequest("http://app"), "seed": 7}, 3600.0),
         ({"temperature": 0, "question": "why"}, 3600.0),
         ({}, 60.0),
     ],

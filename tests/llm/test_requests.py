@@ -1,5 +1,7 @@
 """Tests of `idemkit.llm.requests`: an outbound request as a value."""
 
+from urllib.request import Request as HTTPRequest
+
 import httpx
 import httpx2
 import pytest
@@ -19,6 +21,13 @@ def test_comes_of_a_request_of_either_library(library: type[httpx]) -> None:
         made.values("x-tag"),
         made.body,
     )
+
+
+@pytest.mark.parametrize("wrong", [None, "POST", HTTPRequest("http://model")])
+def test_what_no_client_sends(wrong: object) -> None:
+    """What is no request of the two libraries is refused, by its type."""
+    with pytest.raises(TypeError, match=f"not {type(wrong).__name__}$"):
+        Request.of(wrong)
 
 
 @pytest.mark.parametrize(
