@@ -56,12 +56,12 @@ def test_key_is_free_again_after_an_exception_in_the_middle(serve: Serve, scene:
 def test_key_is_free_again_after_a_cancellation(serve: Serve, scene: Scene) -> None:
     """A client that leaves where leaving cancels holds no key, with the store's clock at rest."""
     store, handler = scene.faulty(), Streamed()
-    handler.pause.end()
     client = serve(scene.application(store), handler, on_disconnect="cancel", on_duplicate="reject")
     first = client.begin()
     first.part()
     first.leave()
     store.until("release", ended=True)
+    handler.pause.end()
     assert b"data: 2.0\n\ndata: 2.1\n\ndata: 2.2\n\n" == client.send().body
 
 
